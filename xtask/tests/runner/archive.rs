@@ -107,13 +107,17 @@ impl Elsewhere {
     }
 
     fn test(&self, archive: &Path, words: &[&str]) -> Output {
+        self.run("test", archive, words)
+    }
+
+    fn run(&self, subcommand: &str, archive: &Path, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.env_clear().current_dir(self.path("work"));
         command
             .env("PATH", self.path("bin"))
             .env("TMPDIR", self.path("tmp"));
         command.env("XTASK_TEST_STRETCH", "1");
-        command.arg("test").arg("--archive").arg(archive).args(words);
+        command.arg(subcommand).arg("--archive").arg(archive).args(words);
         must("start xtask", command.output())
     }
 
@@ -164,6 +168,11 @@ fn an_archive_runs_where_there_is_neither_cargo_nor_the_target_directory() {
     assert_eq!(elsewhere.left("sources/target"), 0);
     // Without the sources, the files of the archive are enough.
     must("remove the sources", std::fs::remove_dir_all(&sources));
+    let listed = text(&elsewhere.run("list", &file, &[]));
+    assert!(
+        listed.contains("\nscratch::integration$runs_its_binary\n"),
+        "{listed}"
+    );
     let output = elsewhere.test(&file, &["finds"]);
     assert!(
         text(&output).contains("\n2 passed, 0 failed, 0 skipped\n"),
@@ -172,6 +181,27 @@ fn an_archive_runs_where_there_is_neither_cargo_nor_the_target_directory() {
     );
     assert_eq!(elsewhere.left("work/target"), 0);
     must("restore the directory", std::fs::create_dir(old));
+}
+
+#[test]
+fn a_failure_for_a_path_of_the_first_machine_says_so_and_names_its_line() {
+    let (package, elsewhere) = (package(), Elsewhere::new());
+    let compiled_in = r#"#[test]
+fn reads() {
+    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+}"#;
+    package.add_file("tests/compiled_in.rs", compiled_in);
+    let file = elsewhere.path("all.tar");
+    archived(&package, &file);
+    let old = package.manifest();
+    let away = old.with_file_name("away.toml");
+    must("move the manifest", std::fs::rename(&old, &away));
+    let shown = text(&elsewhere.test(&file, &["reads"]));
+    must("move it back", std::fs::rename(&away, &old));
+    let root = must("know the package", old.parent().ok_or("it has no directory"));
+    let hint = format!("\n  archive: it was built in `{}`; ", root.display());
+    assert!(shown.contains(&hint), "{shown}");
+    assert!(shown.contains("\n  at tests/compiled_in.rs:3\n"), "{shown}");
 }
 
 #[test]
@@ -303,6 +333,7 @@ fn what_cannot_be_archived_is_an_error_that_says_why() {
         let run = package.run("archive", words);
         assert_eq!(run.code, Some(code), "{run}");
         assert!(run.stderr.contains(part), "{run}");
+        assert!(!run.stderr.contains("Finished"), "it was built first\n{run}");
     }
     let run = package.run("test", &["--archive", &to]);
     assert_eq!(run.code, Some(2), "{run}");

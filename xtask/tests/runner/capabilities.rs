@@ -48,7 +48,8 @@ fn a_command_that_succeeds_makes_a_test_run_and_one_that_fails_skips_it_with_its
     let run = package.test();
     assert_eq!(line(&run), ONE_SKIPPED, "{run}");
     assert!(
-        run.stdout.contains("ended with exit status: 3: no daemon"),
+        run.stdout
+            .contains("ended with exit status: 3: no daemon; hint: start it\n"),
         "{run}"
     );
     let page = package.run("doctor", &["--quick"]);

@@ -99,7 +99,13 @@ fn the_error_for_an_invalid_argument_names_it() {
     for (words, wrong) in [
         ("--stretch -1", "`-1` is neither `auto` nor a number"),
         ("--timeout nan", "`nan` is not a number"),
-        ("--timeout -1", "`-1` is not a valid duration"),
+        (
+            "--timeout -1",
+            "`-1` is not a valid duration; give a time such as `30s`",
+        ),
+        ("-j 0", "`0` is not a whole number from 1"),
+        ("--partition count:1/2", "hint: `--shard 1/2` runs"),
+        ("--bogus", "unexpected argument '--bogus' found\n\nUsage: "),
         (
             "--junit \"$(printf 'a\\377')\" -E \"$(printf 'b\\377')\" c",
             "it is `b\u{fffd}`",

@@ -180,10 +180,14 @@ fn of_many_failures_the_first_hundred_keep_their_files() {
     let logs = must("list the logs", run_directory.join("logs").read_dir());
     // The logs of the first round stay as well.
     assert_eq!(
-        (logs.count(), run.stdout.matches("kept: ").count()),
+        (logs.count(), run.junit().matches("\nkept: ").count()),
         (101, 101),
         "{run}"
     );
+    // The console shows some of them, and numbers the others.
+    assert_eq!(run.stdout.matches("\n  kept: ").count(), 3, "{run}");
+    let others = "\nscratch::bin/scratch fails failed in the same way in 105 more rounds: 4, 5, ";
+    assert!(run.stdout.contains(others), "{run}");
 }
 
 #[test]

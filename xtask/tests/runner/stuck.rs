@@ -107,21 +107,20 @@ fn assert_all_is_gone(run: &Run, guard: &Guard) {
 /// describes it.
 fn assert_each_is_reported(run: &Run, tests: &[(&str, &str)]) {
     for (test, word) in tests {
-        let line = |beginning: &str| {
-            let mut lines = run.stdout.lines();
-            let mut found =
-                lines.find(|line| line.starts_with(beginning) && line.contains(&format!("stuck::{test}")));
-            found
-                .take()
-                .unwrap_or_else(|| panic!("{beginning} {test}\n{run}"))
+        let lines = |beginning: &str| {
+            let lines: Vec<&str> = run.stdout.lines().collect();
+            let is_it = |line: &&str| line.starts_with(beginning) && line.contains(&format!("stuck::{test}"));
+            let found = lines.iter().position(is_it);
+            let found = found.unwrap_or_else(|| panic!("{beginning} {test}\n{run}"));
+            lines[found..].to_vec()
         };
-        let seconds = line(word)
+        let seconds = lines(word)[0]
             .split(['[', 's'])
             .nth(1)
             .and_then(|time| time.trim().parse().ok());
         let elapsed = Duration::from_secs_f64(seconds.unwrap_or(f64::MAX).min(1e6));
         assert!(elapsed < LIMIT + AFTER, "{test}: {elapsed:?}\n{run}");
-        let leak = line("LEAK");
+        let leak = lines("LEAK")[1];
         for part in ["stuck in its own mount: ", "mount", ": thread ", " waited in "] {
             assert!(leak.contains(part), "{part}: {leak}");
         }

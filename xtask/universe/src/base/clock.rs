@@ -61,6 +61,10 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 
 /// Parses `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is in seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    read_duration(text).map_err(|why| format!("{why}; give a time such as `30s`, up to 366 days"))
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let number: f64 = digits.parse().map_err(|_| {
@@ -107,7 +111,12 @@ mod tests {
         }
         for bad in ["nan", "inf", "-s"] {
             let why = parse_duration(bad).unwrap_err();
-            assert_eq!(why, format!("`{}` is not a number", bad.trim_end_matches("s")));
+            let expected = format!(
+                "`{}` is not a number; give a time such as",
+                bad.trim_end_matches("s")
+            );
+            assert!(why.starts_with(&expected), "{why}");
         }
+        assert_eq!(DURATION_MAX.as_secs() / 86_400, 366);
     }
 }

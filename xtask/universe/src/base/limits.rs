@@ -38,10 +38,19 @@ pub const CFG_DEPTH_MAX: usize = 64;
 
 /// Files in an archive. The largest workspaces have a few thousand.
 pub const ARCHIVE_FILES_MAX: usize = 100_000;
+/// Entries of an archive: its files, the names of those whose names are long, and the directories
+/// that other programs add.
+pub const ARCHIVE_ENTRIES_MAX: usize = 3 * ARCHIVE_FILES_MAX;
+/// Bytes of an entry that holds the name of the next one. A path has up to 4 KiB; programs that
+/// write the form of POSIX add times and owners.
+pub const ARCHIVE_NAME_LEN_MAX: u64 = 8 << 10;
 /// Bytes of all unpacked files of an archive: more than any build has, less than fills every disk.
 pub const ARCHIVE_LEN_MAX: u64 = 64 << 30;
 /// Bytes of the description in an archive, which is kept in memory.
 pub const ARCHIVE_DESCRIPTION_LEN_MAX: u64 = 64 << 20;
+/// Bytes of what the program that compresses an archive wrote about an error. The rest is not
+/// shown.
+pub const ARCHIVE_COMPLAINT_LEN_MAX: u64 = 4 << 10;
 /// Bytes after the last file of an archive. Programs pad to 10 KiB, and may be told to pad more.
 pub const ARCHIVE_PADDING_LEN_MAX: u64 = 1 << 20;
 
@@ -215,6 +224,10 @@ pub const BAR_LEN_MAX: usize = 40;
 pub const BAR_LEN_MIN: usize = 8;
 /// Time between two redraws of them: it looks like motion and costs nothing.
 pub const LIVE_INTERVAL: Duration = Duration::from_millis(100);
+/// Rounds of one test that fail in the same place and that the console shows whole.
+pub const CONSOLE_ROUNDS_MAX: usize = 3;
+/// Further such rounds that it names.
+pub const CONSOLE_ROUNDS_NAMED_MAX: usize = 10;
 /// Leaks of one test that the terminal shows; the report has more.
 pub const CONSOLE_LEAKS_MAX: usize = 10;
 /// Lines of a failed test's output that the terminal shows; the log has more.

@@ -1,5 +1,7 @@
 //! Bytes of programs as text that is safe for a terminal, a report or the log of a CI system.
 
+use std::str::FromStr;
+
 use super::terminal::Style;
 
 /// The output of a program as text that affects neither a terminal nor the order in which text is
@@ -78,6 +80,12 @@ pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
+/// The value of an option that is a number from 1.
+pub(crate) fn positive<N: FromStr>(text: &str) -> Result<N, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("`{text}` is not a whole number from 1, or it is too large"))
+}
+
 /// This text as a word for a shell, quoted where needed. `None` if it cannot be shown unchanged and
 /// therefore cannot be typed.
 pub(crate) fn word_of_shell(text: &str) -> Option<String> {
@@ -97,7 +105,21 @@ fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+
+    #[test]
+    fn a_number_of_an_option_begins_at_one() {
+        assert_eq!(positive::<NonZeroU32>("1"), Ok(NonZeroU32::MIN));
+        for text in ["0", "-1", "x", "4294967296"] {
+            let why = positive::<NonZeroU32>(text).unwrap_err();
+            assert!(
+                why.starts_with(&format!("`{text}` is not a whole number from 1")),
+                "{why}"
+            );
+        }
+    }
 
     #[test]
     fn hostile_output_cannot_reach_the_terminal() {

@@ -34,6 +34,7 @@ pub fn read(command: Command, words: &[OsString]) -> Result<ArgMatches, Error> {
     read.map_err(|error| match at_fault(&command, words) {
         Some(variable) => with_name(error, &variable),
         None if error.kind() == ErrorKind::InvalidUtf8 => with_word(error, &command, words),
+        None if error.kind() == ErrorKind::UnknownArgument => without_the_way_out(error),
         None => error,
     })
 }
@@ -106,6 +107,18 @@ fn with_name(error: Error, variable: &Variable) -> Error {
     let Variable { name, option } = variable;
     let tip = format!("'--{option}' comes from the variable {}", name.display());
     with_tip(error, tip)
+}
+
+/// Removes the tip to write an unknown option behind `--`: there, it is an error too.
+fn without_the_way_out(mut error: Error) -> Error {
+    let is_it = match error.get(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) => tips.iter().any(|tip| tip.to_string().contains("'-- ")),
+        _ => false,
+    };
+    if is_it {
+        error.remove(ContextKind::Suggested);
+    }
+    error
 }
 
 fn with_tip(mut error: Error, tip: String) -> Error {

@@ -84,6 +84,8 @@ impl ArchiveArgs {
 /// # Errors
 /// When there is no workspace, it cannot be built, or the archive cannot be written.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // Nobody waits for a build that cannot be packed.
+    archive::can_write(&args.file)?;
     let workspace = args.build.workspace()?;
     let included = included(&workspace)?;
     let Built { features, build } =

@@ -13,6 +13,7 @@ mod lines;
 mod live;
 mod progress;
 mod remarks;
+mod repeated;
 mod summary;
 
 use std::io::{IsTerminal, Write};
@@ -23,6 +24,7 @@ pub use crate::base::disarm::{disarmed, disarmed_json};
 pub use crate::base::terminal::{Paint, Style};
 pub(crate) use progress::{Ended, Forecast, Rounds, Started};
 pub use summary::Summary;
+pub(crate) use summary::took;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;

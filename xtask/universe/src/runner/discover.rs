@@ -171,7 +171,10 @@ impl Discovered {
 pub(crate) fn capability_states(capabilities: &Capabilities) -> CapabilityStates {
     let standing = |capability: &Capability| match capability.available {
         true => CapabilityState::Held,
-        false => CapabilityState::Missing(capability.evidence.clone()),
+        false => CapabilityState::Missing(match &capability.hint {
+            Some(hint) => format!("{}; hint: {hint}", capability.evidence),
+            None => capability.evidence.clone(),
+        }),
     };
     capabilities
         .iter()

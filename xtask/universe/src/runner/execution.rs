@@ -10,6 +10,7 @@ pub mod capture;
 mod environment;
 mod foreground;
 mod marks;
+pub(crate) mod origin;
 mod owner;
 mod places;
 pub mod process;
@@ -139,6 +140,8 @@ pub(crate) struct Stage {
     pub(crate) settings: Settings,
     /// The root of the workspace; the report's file names are relative to it.
     pub(crate) root: PathBuf,
+    /// Where the root was when an archive was built, if the tests come from one.
+    pub(crate) origin: Option<PathBuf>,
 }
 
 /// A finished run.

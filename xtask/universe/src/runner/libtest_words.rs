@@ -37,8 +37,8 @@ const OPTIONS: [(&str, Meaning); 20] = [
         "--show-output",
         Meaning::Refused("`--no-capture` shows the output of all tests, while they run"),
     ),
-    ("--quiet", Meaning::Refused("there is one line per test")),
-    ("-q", Meaning::Refused("there is one line per test")),
+    ("--quiet", Meaning::Refused(FEWER_LINES)),
+    ("-q", Meaning::Refused(FEWER_LINES)),
     (
         "--format",
         Meaning::Refused("`--junit` and `--events` write reports for programs"),
@@ -61,6 +61,82 @@ const OPTIONS: [(&str, Meaning); 20] = [
     ),
 ];
 
+/// Options that people type before `--` for `cargo test` or `cargo nextest run` and that are not
+/// options of ours, and what to use instead.
+const ELSEWHERE: [(&str, &str); 24] = [
+    ("-q", FEWER_LINES),
+    ("--quiet", FEWER_LINES),
+    (
+        "--message-format",
+        "`--junit` and `--events` write reports for programs",
+    ),
+    (
+        "--config",
+        "cargo reads `.cargo/config.toml`, and variables such as `CARGO_BUILD_RUSTFLAGS`",
+    ),
+    (
+        "-Z",
+        "set the variable `CARGO_UNSTABLE_…`, or `[unstable]` in `.cargo/config.toml`",
+    ),
+    ("--timings", "`cargo test --no-run --timings` measures the build"),
+    (
+        "--ignore-rust-version",
+        "set the variable `CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS`",
+    ),
+    ("--keep-going", "all tests run after a failure anyway"),
+    (
+        "-P",
+        "`--profile NAME` chooses a profile of `test`, `--cargo-profile NAME` one of cargo",
+    ),
+    ("--partition", "`--shard 1/2` runs the first of two parts"),
+    ("--archive-file", "`--archive FILE` runs the tests of an archive"),
+    (
+        "--binaries-metadata",
+        "`archive` packs tests for another machine, and `--archive` runs them",
+    ),
+    (
+        "--cargo-metadata",
+        "`archive` packs tests for another machine, and `--archive` runs them",
+    ),
+    ("--stress-count", "`--count N` runs every test N times"),
+    (
+        "--stress-duration",
+        "`--stress TIME` repeats the tests for that time",
+    ),
+    (
+        "--success-output",
+        "`--no-capture` shows the output of all tests; the report has that of failures",
+    ),
+    (
+        "--failure-output",
+        "failures are shown at the end, on a terminal also at once",
+    ),
+    (
+        "--final-status-level",
+        "`--status-level` chooses the tests that have a line",
+    ),
+    ("--hide-progress-bar", "`--color never` and a pipe give a log"),
+    (
+        "--show-progress",
+        "a terminal shows the running tests, a log a line for each test",
+    ),
+    (
+        "--config-file",
+        "options are in `Cargo.toml`, below `[workspace.metadata.universe.test]`",
+    ),
+    (
+        "--tool-config-file",
+        "options are in `Cargo.toml`, below `[workspace.metadata.universe.test]`",
+    ),
+    (
+        "--user-config-file",
+        "options are in `Cargo.toml`, below `[workspace.metadata.universe.test]`",
+    ),
+    ("--ignore-default-filter", "there is no default filter"),
+];
+
+const FEWER_LINES: &str = "`--status-level fail` prints a line only for tests that fail";
+
 /// The command line, with the program first, in which options of libtest are ours. Other programs
 /// than `test` and `list` keep their words.
 ///
@@ -73,13 +149,21 @@ pub(crate) fn translated(words: Vec<OsString>) -> Result<Vec<OsString>, Stop> {
     }
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let (before, after) = words.split_at_checked(end).unwrap_or((&words, &[]));
+    before.iter().try_for_each(is_not_elsewhere)?;
     let mut found = joined(before);
     let mut filters = Vec::new();
     let mut after = after.iter().skip(1);
     while let Some(word) = after.next() {
         match word.to_str().filter(|text| text.starts_with('-')) {
             Some("--") => filters.extend(after.by_ref().cloned()),
-            Some(option) => found.extend(ours(option, &mut after)?),
+            Some(option) => {
+                let ours = ours(option, &mut after)?;
+                // A flag counts once, before `--` and after it.
+                let is_new =
+                    |word: &OsString| word.as_encoded_bytes().contains(&b'=') || !found.contains(word);
+                let new: Vec<OsString> = ours.into_iter().filter(is_new).collect();
+                found.extend(new);
+            }
             None => filters.push(word.clone()),
         }
     }
@@ -88,6 +172,20 @@ pub(crate) fn translated(words: Vec<OsString>) -> Result<Vec<OsString>, Stop> {
         found.extend(filters);
     }
     Ok(found)
+}
+
+/// # Errors
+/// When the word is an option that only others have.
+fn is_not_elsewhere(word: &OsString) -> Result<(), Stop> {
+    let word = word.to_string_lossy();
+    let name = word.split('=').next().unwrap_or_default();
+    match ELSEWHERE.iter().find(|(known, _)| *known == name) {
+        None => Ok(()),
+        Some((name, instead)) => {
+            let message = format!("there is no option `{name}`\nhint: {instead}");
+            Err(Stop::new(Exit::Usage, FailureKind::Usage, message))
+        }
+    }
 }
 
 /// `--run-ignored all`, as cargo-nextest has it, is one word for us: our option may have no value.
@@ -185,6 +283,18 @@ mod tests {
                 &["test", "--run-ignored", "some"],
             ),
             (
+                &[
+                    "test",
+                    "--no-capture",
+                    "--exact",
+                    "--",
+                    "--nocapture",
+                    "--exact",
+                    "--exact",
+                ],
+                &["test", "--no-capture", "--exact"],
+            ),
+            (
                 &["conformance", "--", "--bogus"],
                 &["conformance", "--", "--bogus"],
             ),
@@ -200,6 +310,44 @@ mod tests {
                     .as_slice()),
                 "{words:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_option_of_others_is_an_error_that_names_ours() {
+        for (option, hint) in [
+            ("-q", "`--status-level fail`"),
+            ("--partition=count:1/2", "`--shard 1/2`"),
+            ("-P", "`--profile NAME`"),
+        ] {
+            let name = option.split('=').next().unwrap();
+            let message = translate(&["test", "a", option]).unwrap_err();
+            assert!(
+                message.starts_with(&format!("there is no option `{name}`\nhint: ")),
+                "{message}"
+            );
+            assert!(message.contains(hint), "{message}");
+            assert!(translate(&["bench", option]).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_option_of_ours_is_refused_as_one_of_others() {
+        #[derive(clap::Parser)]
+        enum Program {
+            Test(Box<crate::runner::test::Args>),
+            List(Box<crate::runner::list::Args>),
+        }
+        use clap::CommandFactory as _;
+        for command in Program::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+                let mut names: Vec<String> = long.iter().map(|name| format!("--{name}")).collect();
+                names.extend(argument.get_short().map(|short| format!("-{short}")));
+                for name in names {
+                    assert!(ELSEWHERE.iter().all(|(known, _)| *known != name), "{name}");
+                }
+            }
         }
     }
 

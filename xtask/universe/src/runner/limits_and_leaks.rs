@@ -35,13 +35,13 @@ impl LimitsAndLeaksArgs {
             add("--leaks", "fail".to_owned());
         }
         if self.timeout != TEST_TIMEOUT {
-            add("--timeout", format!("{}ms", self.timeout.as_millis()));
+            add("--timeout", seconds(self.timeout));
         }
         words
     }
 }
 
-/// As a value on a command line.
+/// As a value on a command line, in the form in which a person types it.
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }

@@ -17,6 +17,7 @@ use crate::base::runtime;
 use crate::base::terminal::Colour;
 use crate::base::text::counted;
 use crate::report::events::Events;
+use crate::runner::archive::ArchiveArgs;
 use crate::runner::console::{self, Console};
 use crate::runner::discover::{self, Means};
 use crate::runner::execution::Owner;
@@ -46,6 +47,8 @@ pub struct Args {
     #[command(flatten)]
     /// What to build.
     pub build: BuildArgs,
+    #[command(flatten)]
+    archive: ArchiveArgs,
 }
 
 /// What to list, and in which form.
@@ -76,7 +79,7 @@ pub(crate) enum ListForm {
 /// is not possible.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.color.set();
-    let workspace = args.build.workspace()?;
+    let workspace = args.archive.workspace(&args.build)?;
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),

@@ -240,7 +240,8 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 /// Clap's error, without its advice on how to write a command line.
 fn reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let lines = text.lines().take_while(|line| !line.starts_with("Usage: "));
+    let is_advice = |line: &str| line.starts_with("Usage: ") || line.starts_with("For more information");
+    let lines = text.lines().take_while(|line| !is_advice(line));
     let lines = lines.map(str::trim).filter(|line| !line.is_empty());
     let text = lines.collect::<Vec<_>>().join("\nhint: ");
     text.trim_start_matches("error: ")
@@ -428,6 +429,7 @@ mod tests {
             for part in parts {
                 assert!(message.replace('\'', "`").contains(part), "{part}: {message}");
             }
+            assert!(!message.contains("--help"), "it is not a command line: {message}");
         }
     }
 

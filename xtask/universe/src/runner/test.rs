@@ -26,6 +26,7 @@ use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
 use crate::base::terminal::Colour;
+use crate::base::text::positive;
 use crate::report::junit::Dialect;
 use crate::runner::archive::ArchiveArgs;
 use crate::runner::execution::{Caps, Debugging, Output, Settings};
@@ -79,6 +80,7 @@ pub struct Args {
         short,
         alias = "test-threads",
         value_name = "N",
+        value_parser = positive::<NonZeroUsize>,
         env = "XTASK_TEST_JOBS",
         help_heading = "Run"
     )]

@@ -57,19 +57,17 @@ impl<'a> DocName<'a> {
 /// For each name, the words that select it and none of the others. `None` if that is impossible
 /// for one of them, for example because two are equal.
 pub(crate) fn words(names: &[String]) -> Option<Vec<String>> {
-    let of = |number: usize| words_of(names, number);
+    let index = Index::of(names);
+    let of = |number: usize| words_of(&index, number);
     (0..names.len()).map(of).collect()
 }
 
-fn words_of(names: &[String], number: usize) -> Option<String> {
-    let name = names.get(number)?;
-    let others = || {
-        let all = names.iter().enumerate();
-        all.filter(|(other, _)| *other != number).map(|(_, other)| other)
-    };
+fn words_of(index: &Index<'_>, number: usize) -> Option<String> {
+    let name = index.names.get(number)?;
     let attempt = |word: &str| {
-        let rivals: Vec<&String> = others().filter(|other| other.contains(word)).collect();
-        without(name, &rivals).map(|skipped| (word.to_owned(), skipped))
+        let rivals = index.containing(word).filter(|other| *other != number);
+        without(name, rivals.filter_map(|other| index.names.get(other)))
+            .map(|skipped| (word.to_owned(), skipped))
     };
     // The last part, the line, has the fewest rivals.
     let (word, skipped) = parts(name).rev().find_map(attempt)?;
@@ -84,7 +82,7 @@ fn words_of(names: &[String], number: usize) -> Option<String> {
 
 /// Parts of the rivals, at least one of each, that `name` does not contain; `None` if there are no
 /// such parts, or too many.
-fn without<'a>(name: &str, rivals: &[&'a String]) -> Option<Vec<&'a str>> {
+fn without<'a>(name: &str, rivals: impl Iterator<Item = &'a String>) -> Option<Vec<&'a str>> {
     let mut skipped: Vec<&str> = Vec::new();
     for rival in rivals {
         if !skipped.iter().any(|part| rival.contains(part)) {
@@ -97,6 +95,35 @@ fn without<'a>(name: &str, rivals: &[&'a String]) -> Option<Vec<&'a str>> {
     Some(skipped)
 }
 
+/// Which names contain a word, without a look at all of them: a library may have thousands.
+struct Index<'a> {
+    names: &'a [String],
+    /// Every end of every word of every name, sorted, with the number of the name.
+    ends: Vec<(&'a str, usize)>,
+}
+
+impl<'a> Index<'a> {
+    fn of(names: &'a [String]) -> Index<'a> {
+        let ends_of = |(number, name): (usize, &'a String)| {
+            let words = name.split_whitespace();
+            let ends = words.flat_map(|word| word.char_indices().map(|(start, _)| word.get(start..)));
+            ends.flatten().map(move |end| (end, number))
+        };
+        let mut ends: Vec<(&str, usize)> = names.iter().enumerate().flat_map(ends_of).collect();
+        ends.sort_unstable();
+        Index { names, ends }
+    }
+
+    /// The numbers of the names that contain this word, in any order. A name is there as often as
+    /// it contains the word.
+    fn containing(&self, word: &str) -> impl Iterator<Item = usize> {
+        let start = self.ends.partition_point(|(end, _)| *end < word);
+        let ends = self.ends.get(start..).unwrap_or_default().iter();
+        ends.take_while(move |(end, _)| end.starts_with(word))
+            .map(|(_, number)| *number)
+    }
+}
+
 /// The parts between white space that no harness takes for an option.
 fn parts(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     name.split_whitespace().filter(|part| !part.starts_with('-'))
@@ -104,6 +131,8 @@ fn parts(name: &str) -> impl DoubleEndedIterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -161,6 +190,24 @@ mod tests {
             assert_eq!(selected(&names, words), [name], "{words}");
         }
         assert!(words.iter().any(|words| !words.contains("--skip")));
+    }
+
+    #[test]
+    fn the_index_finds_every_name_that_contains_a_word_and_looks_at_no_other() {
+        let names: Vec<String> = (0..200)
+            .map(|n| format!("src/{}.rs - m\u{e4}\u{df}::f{n}<T> (line {n})", n % 7))
+            .collect();
+        let index = Index::of(&names);
+        for word in ["12)", "9)", "(line", "src/3.rs", "\u{df}::f1", "rs", "-", "none"] {
+            let found: BTreeSet<usize> = index.containing(word).collect();
+            let expected: BTreeSet<usize> = (0..names.len())
+                .filter(|number| names[*number].contains(word))
+                .collect();
+            assert_eq!(found, expected, "{word}");
+        }
+        // Each candidate is a hit, so a library costs about as many steps as it has names.
+        let steps: usize = (0..200).map(|n| index.containing(&format!("{n})")).count()).sum();
+        assert!(steps < 3 * names.len(), "{steps}");
     }
 
     #[test]

@@ -261,6 +261,7 @@ mod tests {
                 json!({"overrides": [{"filter": "all()", "network": "lan"}]}),
                 "overrides[0].network`",
             ),
+            (json!({"overrides": [{"filter": "all()"}]}), "overrides[0]`"),
             (json!({"groups": {"ports": {"max": 0}}}), "groups.ports.max`"),
             (json!({"groups": {"ports": {}}}), "groups.ports.max`"),
             (

@@ -284,6 +284,10 @@ impl Required {
     }
 }
 
+/// What to do with a test whose reason only looks like a need.
+const ANOTHER_REASON: &str = "hint: `capabilities.NAME` in the table of the workspace describes another one; a reason \
+                              that is no capability begins with another word than `needs`";
+
 fn unknown(who: &str, name: &str, capability_states: &CapabilityStates) -> String {
     let known: Vec<String> = capability_states.keys().map(|name| format!("`{name}`")).collect();
     format!(
@@ -325,6 +329,7 @@ fn decide(test: &Test, capability_states: &CapabilityStates, options: &PlanOptio
             Some(CapabilityState::Missing(reason)) => return without(name, reason, &options.required),
             None => {
                 let message = unknown(&format!("`{}`", test.name), name, capability_states);
+                let message = format!("{message}\n{ANOTHER_REASON}");
                 return Decision::Reject(failure(name, message));
             }
         }

@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::base::clock::parse_duration;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-use crate::base::text::counted;
+use crate::base::text::{counted, positive};
 
 /// Run tests more than once
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Repeat")]
 pub(crate) struct RepeatArgs {
     /// Run every test N times
-    #[arg(long, value_name = "N", env = "XTASK_TEST_COUNT")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>, env = "XTASK_TEST_COUNT")]
     count: Option<NonZeroU32>,
     /// Run N copies of each test concurrently (fewer where group or exclusivity limits apply)
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>, default_value = "1")]
     copies: NonZeroU32,
     /// Repeat the tests until this much time has passed; each runs at least once
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]

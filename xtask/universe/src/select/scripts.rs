@@ -128,13 +128,12 @@ fn one(entry: &Entry<'_>) -> Result<(Script, Filter), Wrong> {
             _ => return Err(value.unknown("a script", &KEYS)),
         }
     }
-    let missing = |key: &str| Wrong::new(format!("{}.{key}", entry.path), "it is missing");
     let script = Script {
-        name: name.ok_or_else(|| missing("name"))?,
-        command: command.ok_or_else(|| missing("command"))?,
+        name: name.ok_or_else(|| entry.missing("name"))?,
+        command: command.ok_or_else(|| entry.missing("command"))?,
         timeout,
     };
-    Ok((script, filter.ok_or_else(|| missing("filter"))?))
+    Ok((script, filter.ok_or_else(|| entry.missing("filter"))?))
 }
 
 fn name(value: &Entry<'_>) -> Result<String, Wrong> {

@@ -13,6 +13,7 @@
 mod compression;
 mod contents;
 mod description;
+mod entries;
 mod extraction;
 mod pack;
 mod path;
@@ -28,7 +29,7 @@ use crate::workspace::metadata::Workspace;
 
 pub(crate) use contents::files_below;
 pub(crate) use extraction::sweep;
-pub(crate) use pack::{Packed, pack};
+pub(crate) use pack::{Packed, can_write, pack};
 
 /// What an unpacked archive has that cargo would otherwise say. The files are removed when this
 /// value is dropped.

@@ -28,6 +28,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::base::limits::BUILD_OUTPUT_LEN_MAX;
 use crate::base::terminal::{Colour, stderr_is_a_terminal};
+use crate::base::text::plain_line;
 use crate::sandbox::build_guard::{Line, guarded};
 use crate::workspace::metadata::Workspace;
 use build::collect;
@@ -93,17 +94,16 @@ pub(crate) async fn build(
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
     let (command, line) = build_command(workspace, selection, args)?;
-    let hidden = match selection {
-        // Cargo prints this before each call of rustdoc, which runs nothing yet.
-        Selection::DocTests { .. } => Some("Doc-tests "),
-        Selection::Tests { .. } | Selection::Binaries { .. } => None,
+    let shown = match selection {
+        Selection::DocTests { .. } => Shown::WithoutStatus,
+        Selection::Tests { .. } | Selection::Binaries { .. } => Shown::All,
     };
     let mut child = spawn(command)?;
     let group = child.id();
     let said = Said::new();
     let output = async {
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let shown = tee(err, &said, hidden);
+        let shown = tee(err, &said, shown);
         let (built, ()) = tokio::join!(collect(out, workspace, &said), shown);
         (child.wait().await, built)
     };
@@ -195,13 +195,28 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
     })
 }
 
-/// Copies cargo's stderr to ours; without the lines that contain a text, if one is given.
-async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said, hidden: Option<&str>) {
+/// What of cargo's stderr is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    /// Cargo is only asked how it calls rustdoc: nothing runs yet, and the build is over already.
+    WithoutStatus,
+}
+
+/// Whether a line says that cargo calls rustdoc, or that the build is over.
+fn is_status(line: &str) -> bool {
+    let line = plain_line(line);
+    let line = line.trim_start();
+    line.starts_with("Doc-tests ") || line.starts_with("Finished `")
+}
+
+/// Copies cargo's stderr to ours.
+async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said, shown: Shown) {
     let Some(mut stream) = stream else { return };
-    if let Some(hidden) = hidden {
+    if shown == Shown::WithoutStatus {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            if !line.contains(hidden) {
+            if !is_status(&line) {
                 said.push(format!("{line}\n").as_bytes());
             }
         }
@@ -302,6 +317,20 @@ mod tests {
         assert_eq!(headline(text), "error: failed to ask `rustc`: no such platform");
         assert_eq!(headline("error[E1]: one\nerror: two\n"), "error[E1]: one");
         assert_eq!(headline(""), "see cargo's output");
+    }
+
+    #[test]
+    fn the_status_of_a_call_of_rustdoc_is_known_in_colours_too() {
+        for line in [
+            "   Doc-tests a",
+            "\x1b[1m\x1b[92m   Doc-tests\x1b[0m a",
+            "\x1b[1m\x1b[92m    Finished\x1b[0m `test` profile [unoptimized]",
+        ] {
+            assert!(is_status(line), "{line:?}");
+        }
+        for line in ["   Compiling a v0.1.0", "1 | println!(\"Doc-tests a\");", ""] {
+            assert!(!is_status(line), "{line:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Nothing has to stand there: a workspace without it has no features to choose, no probe and no
 //! capabilities of its own. The options of `test` that stand below `test` are `profile`'s matter.
 
+mod build_tables;
 mod entry;
 mod home;
 mod own_capability;
@@ -11,11 +12,12 @@ mod own_capability;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::base::exit::Stop;
+use build_tables::Archive;
+pub use build_tables::{Feature, Probe};
 pub(crate) use entry::{Entry, Wrong};
 pub(crate) use home::{Home, TABLE};
 pub(crate) use own_capability::{
@@ -47,40 +49,6 @@ pub struct Config {
     pub(crate) test: Map<String, Value>,
 }
 
-/// When to build with a feature. Systems are named as by Rust: `linux`, `macos`, `windows`, ...
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
-pub struct Feature {
-    /// The capability that the feature uses. If that is switched off, the feature is not built.
-    pub(crate) capability: String,
-    /// Systems on which it always builds, even if it cannot be used.
-    #[serde(default)]
-    pub(crate) always: Vec<String>,
-    /// Systems on which it builds only if the capability is present.
-    #[serde(default)]
-    pub(crate) where_found: Vec<String>,
-}
-
-/// Files that tests read at run time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(crate) struct Archive {
-    /// Globs for paths relative to the root, in which `*` is any text.
-    #[serde(default)]
-    pub(crate) include: Vec<String>,
-}
-
-/// Tries whether FUSE works: started with the argument `fuse`, it mounts below TMPDIR and prints
-/// one line of JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct Probe {
-    /// The package that contains it.
-    pub package: String,
-    /// The name of the binary.
-    pub binary: String,
-}
-
 /// The keys of the table.
 const SECTIONS: [&str; 8] = [
     "name",
@@ -110,18 +78,17 @@ impl Config {
             let wrong = Entry::new(key, value).unknown("the table", &SECTIONS);
             return Err(unknown_section(&home, &wrong));
         }
-        let own = own_capability::read(
-            &Entry::new("capabilities", value("capabilities")),
-            &Entry::new("programs", value("programs")),
-        );
+        let entry = |name: &'static str| Entry::new(name, value(name));
+        let named = |wrong: Wrong| home.misunderstood(&wrong.key, &wrong.why);
+        let own = own_capability::read(&entry("capabilities"), &entry("programs")).map_err(named)?;
         Ok(Config {
             is_given: !table.is_null(),
             remark,
             name: section(value("name"), "name", &home)?,
-            features: section(value("features"), "features", &home)?,
-            probe: section(value("probe"), "probe", &home)?,
-            capabilities: own.map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?,
-            archive: section(value("archive"), "archive", &home)?,
+            features: build_tables::features(&entry("features"), &own).map_err(named)?,
+            probe: build_tables::probe(&entry("probe")).map_err(named)?,
+            capabilities: own,
+            archive: build_tables::archive(&entry("archive")).map_err(named)?,
             scripts: value("scripts").clone(),
             test: tables_of_test(section(value("test"), "test", &home)?, &home)?,
             home,
@@ -213,7 +180,7 @@ mod tests {
             ),
             (
                 json!({"probe": {"package": "p"}}),
-                ["`workspace.metadata.universe.probe`", "`binary`"],
+                ["`workspace.metadata.universe.probe.binary`", "it is missing"],
             ),
             (
                 json!({"test": []}),
@@ -230,11 +197,11 @@ mod tests {
             (json!([]), ["`workspace.metadata.universe`", "expected a table"]),
             (
                 json!({"probe": 3}),
-                ["`workspace.metadata.universe.probe`", "expected a table"],
+                ["`workspace.metadata.universe.probe`", "it is a table"],
             ),
             (
                 json!({"features": {"f": 3}}),
-                ["`workspace.metadata.universe.features`", "expected a table"],
+                ["`workspace.metadata.universe.features.f`", "it is a table"],
             ),
         ] {
             let message = parse(&table).unwrap_err();

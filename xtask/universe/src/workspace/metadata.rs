@@ -114,6 +114,15 @@ impl Workspace {
             // Nothing can be done for someone whose standard error is closed.
             writeln!(std::io::stderr(), "warning: {}", plain_line(remark)).ok();
         }
+        if let Some(probe) = &config.probe
+            && !metadata
+                .packages
+                .iter()
+                .any(|package| package.name == probe.package)
+        {
+            let why = format!("`{}` is no package of this workspace", probe.package);
+            return Err(config.home.misunderstood("probe.package", &why).into());
+        }
         Ok(Workspace {
             config,
             directory: directory(&metadata.workspace_root),
@@ -170,6 +179,13 @@ impl Workspace {
             Some(archived) => archived.settings.clone().for_tests(),
             None => settings::variables(&self.directory),
         }
+    }
+
+    /// Where the root was when its archive was built, if it comes from one.
+    pub(crate) fn origin(&self) -> Option<PathBuf> {
+        self.archived.as_ref()?;
+        let root = self.metadata.get("workspace_root")?.as_str()?;
+        Some(root.into())
     }
 
     /// The root manifest.
@@ -300,6 +316,28 @@ fn custom_harnesses(manifest: &str) -> BTreeSet<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_must_be_in_a_package_of_the_workspace() {
+        let described = |probe: &str| {
+            let package = serde_json::json!({
+                "id": "p", "name": "p", "version": "0.1.0", "manifest_path": "/w/Cargo.toml", "features": {},
+            });
+            let json = serde_json::json!({
+                "packages": [package], "workspace_root": "/w", "target_directory": "/w/target",
+                "metadata": {"universe": {"probe": {"package": probe, "binary": "b"}}},
+            });
+            Workspace::described(json, None)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(described("p"), Ok(()));
+        let why = described("q").unwrap_err();
+        assert!(
+            why.contains("probe.package` in `/w/Cargo.toml`: `q` is no package"),
+            "{why}"
+        );
+    }
 
     #[test]
     fn a_harness_of_its_own_is_read_from_the_manifest() {

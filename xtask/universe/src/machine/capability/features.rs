@@ -40,7 +40,11 @@ mod tests {
             "fuse": {"capability": "fuse", "always": ["linux"], "where-found": ["macos"]},
             "winfsp": {"capability": "winfsp", "where-found": ["windows"]},
         });
-        serde_json::from_value(rules).unwrap()
+        let metadata = serde_json::json!({ "universe": { "features": rules } });
+        let manifest = std::path::Path::new("/p/Cargo.toml");
+        crate::workspace::config::Config::parse(&metadata, manifest)
+            .unwrap()
+            .features
     }
 
     fn selected(system: &str, capability: Capability, mode: FuseMode) -> Vec<String> {

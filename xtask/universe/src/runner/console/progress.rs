@@ -191,6 +191,9 @@ impl Progress {
         let failed = || paint.on(Style::Bad, &format!("{} failed", self.failed));
         let rest = match (self.is_ending, self.left()) {
             (true, _) => Some("ending".to_owned()),
+            // A test that takes longer than usual says nothing about the rest of its time.
+            (false, Some(Duration::ZERO)) => None,
+            (false, Some(left)) if left.as_secs() == 0 => Some("under 1 s left".to_owned()),
             (false, left) => left.map(|left| format!("about {} left", in_words(left))),
         };
         let words = [Some(counts), (self.failed > 0).then(failed), rest];

@@ -4,17 +4,19 @@
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::{CONSOLE_LINE_LEN_MAX, CONSOLE_LINES_MAX};
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::backtrace::{Row, folded};
 use super::lines::{headline, place, result_line};
 use super::remarks::remarks;
+use super::repeated::{self, Shown};
 use super::{Console, StatusLevel, Style};
 use crate::base::text::{counted, plain_line, plain_text, word_of_shell};
 use crate::base::truncation;
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Failure, Outcome, Report, Skip, Suite};
 use crate::report::kinds::SkipKind;
-use crate::runner::execution::unreached;
+use crate::runner::execution::{origin, unreached};
 
 /// What the end of a run shows besides the report.
 #[derive(Debug)]
@@ -32,11 +34,17 @@ impl Summary<'_> {
     /// Prints everything; the last line is the counts and nothing else.
     pub fn print(&self, console: &Console) {
         self.print_skips(console);
-        remarks(self.report, console.paint())
+        remarks(self.report, console.paint(), console.room())
             .iter()
             .for_each(|line| console.line(line));
-        self.cases()
-            .for_each(|(suite, case)| self.print_failure(console, suite, case));
+        for shown in repeated::failures(self.cases()) {
+            match shown {
+                Shown::Whole(suite, case) => self.print_failure(console, suite, case),
+                Shown::Others(case, rounds) => {
+                    console.line(&format!("\n{}", repeated::line(case, &rounds)));
+                }
+            }
+        }
         if let Some(failure) = &self.report.setup_failure {
             let headline = format!(
                 "{}: {}",
@@ -120,7 +128,13 @@ impl Summary<'_> {
 /// The lines of a failure's detail that are not shown elsewhere: the text of a panic is in the
 /// test's stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
-    let added = ["kept: ", "history: ", "no room: ", unreached::BEGINNING];
+    let added = [
+        "kept: ",
+        "history: ",
+        "no room: ",
+        unreached::BEGINNING,
+        origin::BEGINNING,
+    ];
     let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
     failure
         .detail
@@ -205,10 +219,44 @@ fn selecting(case: &Case) -> Option<String> {
     word_of_shell(&case.id).filter(|_| !case.path().is_empty())
 }
 
+/// How long the run took, and its parts that a person can do something about.
+pub(crate) fn took(report: &Report) -> String {
+    let of = |name: &str| -> Duration {
+        let phases = report.phases.iter().filter(|phase| phase.name == name);
+        phases.map(|phase| phase.elapsed).sum()
+    };
+    let parts = [("build", of("build")), ("tests", of("tests"))].into_iter();
+    let parts = parts.filter(|(_, elapsed)| !elapsed.is_zero());
+    let parts: Vec<String> = parts
+        .map(|(name, elapsed)| format!("{name} {:.2} s", elapsed.as_secs_f64()))
+        .collect();
+    let whole = format!("run {} took {:.2} s", report.run_id, report.elapsed.as_secs_f64());
+    match parts.as_slice() {
+        [] => whole,
+        parts => format!("{whole}: {}", parts.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::data::Phase;
     use crate::report::examples;
+
+    #[test]
+    fn the_time_of_a_run_names_the_build_and_the_tests() {
+        let mut report = examples::report("7", Vec::new());
+        report.elapsed = Duration::from_millis(71_710);
+        report.phases.clear();
+        assert_eq!(took(&report), "run 7 took 71.71 s");
+        let phase = |name: &str, ms| Phase {
+            name: name.to_owned(),
+            after: Duration::ZERO,
+            elapsed: Duration::from_millis(ms),
+        };
+        report.phases = vec![phase("probe", 10), phase("build", 71_200), phase("tests", 410)];
+        assert_eq!(took(&report), "run 7 took 71.71 s: build 71.20 s, tests 0.41 s");
+    }
 
     #[test]
     fn a_case_is_named_as_libtest_names_it_and_by_its_round() {

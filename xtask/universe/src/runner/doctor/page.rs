@@ -130,7 +130,7 @@ fn proof(findings: &Findings) -> &'static str {
     match (findings.proven, findings.has_probe) {
         (true, _) => "`fuse` was tried with a real mount",
         (false, true) => "`fuse` was judged by what it needs; without `--quick` a real mount is tried",
-        (false, false) => "`fuse` was judged by what it needs: this workspace has no probe that mounts",
+        (false, false) => "`fuse` counts as missing: this workspace has no `probe`, which tries a real mount",
     }
 }
 

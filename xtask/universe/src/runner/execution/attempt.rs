@@ -3,7 +3,7 @@
 //! The runner decides whether another attempt follows.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::owner::{Fate, Job, Settled};
 use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
-use super::{Debugging, Output, Stage, scripts, stretch, unreached, verdict};
+use super::{Debugging, Output, Stage, origin, scripts, stretch, unreached, verdict};
 use crate::base::clock;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
@@ -132,11 +132,7 @@ impl Stage {
         let capture = Capture::new(&log, self.echo(test));
         let began = self.pauses.stood();
         let (ended, remains) = self.owner.run(job, capture, watch).await;
-        let hint = self.network_hint(ticket.number, &ended);
-        let mut case = self.judge(test, ended, limits);
-        if let (Some(hint), Some(failure)) = (hint, case.failure_mut()) {
-            append(&mut failure.detail, &hint);
-        }
+        let mut case = self.judge(ticket.number, ended, limits);
         case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         // Libtest's own words are no reason to look into a log.
@@ -192,7 +188,8 @@ impl Stage {
         })
     }
 
-    fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
+    fn judge(&self, number: usize, ended: Ended, limits: verdict::Limits) -> Case {
+        let test = self.plan.test(number);
         // The output of a test that is debugged goes to the terminal, and not through us.
         let form = match self.settings.debugging {
             Debugging::No => &test.form,
@@ -203,6 +200,10 @@ impl Stage {
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {
             append(&mut failure.detail, &shortage.words(|label| self.holder(label)));
+        }
+        if let Some(failure) = case.failure_mut() {
+            let hints = self.hints(number, &ended);
+            hints.for_each(|hint| append(&mut failure.detail, &hint));
         }
         if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
             (case.file, case.line) = (Some(file), Some(line));
@@ -219,12 +220,15 @@ impl Stage {
         case
     }
 
-    /// What the network of a test that failed has to do with that, if anything was seen.
-    fn network_hint(&self, number: usize, ended: &Ended) -> Option<String> {
+    /// What is known of the reasons for the failure of a test beside its own words. Reads its whole
+    /// output.
+    fn hints(&self, number: usize, ended: &Ended) -> impl Iterator<Item = String> {
         let network = self.plan.treatment(number).network.unwrap_or_default();
         let is_in_box = self.owner.level() == Level::Box && network != Network::Host;
         let output = [ended.stdout.as_slice(), ended.stderr.as_slice()];
-        is_in_box.then(|| unreached::words(&ended.refused, output, listens_outside))?
+        let network = is_in_box.then(|| unreached::words(&ended.refused, output, listens_outside));
+        let origin = self.origin.as_ref().map(|root| origin::words(root, output));
+        network.into_iter().chain(origin).flatten()
     }
 
     /// The test whose temporary directory has this name.
@@ -237,10 +241,16 @@ impl Stage {
         }
     }
 
-    /// The path of a source file as the compiler names it, if the file belongs to the workspace.
+    /// The path of a source file as the compiler names it, if the file belongs to the workspace. An
+    /// archive may be run without its sources.
     fn within_root(&self, file: &Path) -> Option<PathBuf> {
         let relative = file.strip_prefix(&self.root).unwrap_or(file);
-        (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
+        let is_plain = relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let is_of_archive = self.origin.is_some() && is_plain;
+        let is_here = || relative.is_relative() && self.root.join(relative).is_file();
+        (is_of_archive || is_here()).then(|| relative.to_owned())
     }
 }
 

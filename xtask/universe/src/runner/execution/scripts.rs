@@ -176,7 +176,10 @@ impl Setup {
             tokio::select! {
                 word = &mut running.word => break word.ok().and_then(|line| serde_json::from_slice(&line).ok()),
                 () = stage.pauses.passed(start, limit) => {
-                    break Some(Word::Failed(format!("it did not end within {} s", limit.as_secs_f64())));
+                    break Some(Word::Failed(format!(
+                        "it did not end within {} s; a script has to end, and what it started in the background goes on",
+                        limit.as_secs_f64()
+                    )));
                 }
                 () = stage.pauses.passed(start, slow.saturating_mul(intervals)) => {
                     stage.console.slow("script", &self.script.name, slow.saturating_mul(intervals));

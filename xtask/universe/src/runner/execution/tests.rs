@@ -70,6 +70,7 @@ fn stage(home: &std::path::Path, settings: Settings) -> Arc<Stage> {
         events: Arc::new(events),
         settings,
         root: home.to_owned(),
+        origin: None,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::report::events::{Events, Properties};
 use crate::report::junit;
 use crate::report::places::Places;
 use crate::report::slowest;
-use crate::runner::console::{Console, Summary};
+use crate::runner::console::{Console, Summary, took};
 use crate::runner::discover::Discovered;
 use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Setups, Stage};
 use crate::runner::outputs::elsewhere;
@@ -277,6 +277,7 @@ impl<'a> Run<'a> {
             events: Arc::clone(&self.events),
             settings: resources.settings,
             root: self.workspace.root.clone(),
+            origin: self.workspace.origin(),
         })
     }
 
@@ -442,11 +443,7 @@ impl<'a> Run<'a> {
                 .is_file()
                 .then(|| format!("report: {}", published.display())),
         );
-        notes.push(format!(
-            "run {} took {:.2} s",
-            report.run_id,
-            report.elapsed.as_secs_f64()
-        ));
+        notes.push(took(report));
         let rerun = self.rerun();
         Summary { report, notes, rerun }.print(&self.console);
     }

@@ -52,7 +52,7 @@ fn group(name: &str, entry: &Entry<'_>) -> Result<Group, Wrong> {
             _ => return Err(value.unknown("a group", &["max"])),
         }
     }
-    let max = max.ok_or_else(|| Wrong::new(format!("{}.max", entry.path), "it is missing"))?;
+    let max = max.ok_or_else(|| entry.missing("max"))?;
     Ok(Group {
         name: name.to_owned(),
         max,
@@ -75,7 +75,15 @@ fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Wrong> {
             _ => return Err(value.unknown("an override", &KEYS)),
         }
     }
-    let filter = filter.ok_or_else(|| Wrong::new(format!("{}.filter", entry.path), "it is missing"))?;
+    let filter = filter.ok_or_else(|| entry.missing("filter"))?;
+    if treatment == Treatment::default() {
+        let keys = KEYS.iter().filter(|key| **key != "filter");
+        let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+        return Err(entry.wrong(format!(
+            "it changes nothing\nhint: give any of {}",
+            keys.join(", ")
+        )));
+    }
     let (text, filter) = filter;
     Ok(Override {
         text,

@@ -24,6 +24,14 @@ pub(crate) struct Packed {
     pub(crate) packed_len: u64,
 }
 
+/// Whether an archive of this name can be compressed here.
+///
+/// # Errors
+/// When the name is not that of an archive, or the program that it needs is missing.
+pub(crate) fn can_write(to: &Path) -> anyhow::Result<()> {
+    Compression::of(to)?.is_here()
+}
+
 /// Writes the archive `to`, which a reader sees whole or not at all.
 ///
 /// # Errors

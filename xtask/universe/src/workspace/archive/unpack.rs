@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Archived;
 use super::compression::Compression;
 use super::description::{Description, Listed, NAME};
+use super::entries::{Entries, Entry};
 use super::extraction::Extraction;
 use super::path::{self, Ground, TARGET, WORKSPACE};
 use crate::base::limits::{
@@ -33,7 +34,10 @@ pub(super) fn open(file: &Path, remap: Option<&Path>) -> Result<Workspace> {
     });
     let description = match read {
         Ok(description) => description,
-        Err(error) if is_cut(&error) => bail!("it is cut short, or is no archive"),
+        Err(error) if is_cut(&error) => match stream.complaint() {
+            Some(complaint) => bail!("it is cut short, or is no archive: {complaint}"),
+            None => bail!("it is cut short, or is no archive"),
+        },
         Err(error) => return Err(error),
     };
     stream.finish().context("it is cut short or damaged")?;
@@ -103,7 +107,7 @@ fn is_cut(error: &anyhow::Error) -> bool {
 
 /// An error of the input, which is the fault of the archive.
 #[derive(Debug)]
-struct Unreadable(io::Error);
+pub(super) struct Unreadable(pub(super) io::Error);
 
 impl std::error::Error for Unreadable {}
 
@@ -116,19 +120,16 @@ impl std::fmt::Display for Unreadable {
 /// Writes all files below `to`.
 fn entries(from: &mut dyn Read, to: &Path) -> Result<Description> {
     let mut archive = tar::Archive::new(from);
-    let mut entries = archive.entries().map_err(Unreadable)?;
-    let nothing = || Err(io::ErrorKind::UnexpectedEof.into());
-    let first = entries.next().unwrap_or_else(nothing).map_err(Unreadable)?;
-    let description = description(first)?;
+    let mut entries = Entries::of(&mut archive)?;
+    let nothing = || Unreadable(io::ErrorKind::UnexpectedEof.into());
+    let description = description(entries.next()?.ok_or_else(nothing)?)?;
     let listed = description.files.iter();
     let mut expected: BTreeMap<&str, &Listed> = listed.map(|file| (file.path.as_str(), file)).collect();
-    for entry in entries {
-        let mut entry = entry.map_err(Unreadable)?;
+    while let Some((name, mut entry)) = entries.next()? {
         let kind = entry.header().entry_type();
         if kind.is_dir() {
             continue;
         }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         path::checked(&name)?;
         let shown = plain_line(&name);
         ensure!(
@@ -163,8 +164,8 @@ fn ends(mut from: &mut dyn Read) -> Result<()> {
     Ok(())
 }
 
-fn description(mut entry: tar::Entry<'_, &mut dyn Read>) -> Result<Description> {
-    let is_it = entry.path_bytes().as_ref() == NAME.as_bytes() && entry.header().entry_type().is_file();
+fn description((name, mut entry): (String, Entry<'_, '_>)) -> Result<Description> {
+    let is_it = name == NAME && entry.header().entry_type().is_file();
     ensure!(is_it, "its first entry is not `{NAME}`");
     ensure!(
         entry.size() <= ARCHIVE_DESCRIPTION_LEN_MAX,

@@ -58,6 +58,19 @@ impl<'a> Entry<'a> {
         Ok(table.iter().map(entry).collect())
     }
 
+    /// The same; a table that is missing has none.
+    pub(crate) fn entries(&self) -> Result<Vec<(&'a str, Entry<'a>)>, Wrong> {
+        match self.value.is_null() {
+            true => Ok(Vec::new()),
+            false => self.table(),
+        }
+    }
+
+    /// An error about a key that this table lacks.
+    pub(crate) fn missing(&self, key: &str) -> Wrong {
+        Wrong::new(format!("{}.{key}", self.path), "it is missing")
+    }
+
     /// The tables of a list, which is called `name`.
     pub(crate) fn list(&self, name: &str) -> Result<Vec<Entry<'a>>, Wrong> {
         let list = self.value.as_array();

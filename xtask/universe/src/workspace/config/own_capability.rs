@@ -216,7 +216,7 @@ fn program(name: &str, entry: &Entry<'_>) -> Result<OwnCapability, Wrong> {
         }
     }
     if hint.is_none() {
-        return Err(Wrong::new(format!("{}.hint", entry.path), "it is missing"));
+        return Err(entry.missing("hint"));
     }
     Ok(OwnCapability {
         command: Some(vec![name.to_owned(), flag]),

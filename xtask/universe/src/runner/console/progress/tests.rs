@@ -112,6 +112,20 @@ fn a_test_without_a_past_is_expected_to_take_as_long_as_those_that_have_ended() 
 }
 
 #[test]
+fn a_test_that_takes_longer_than_usual_leaves_no_time_to_show() {
+    let now = clock::now();
+    let mut progress = Progress::new(forecast(&[Some(4)], 1), now);
+    start(&mut progress, 0, "a");
+    let mut bar_after = |elapsed: Duration| {
+        progress.advance(now + elapsed);
+        progress.rows(WIDE, Paint::Plain).pop().unwrap()
+    };
+    assert!(bar_after(seconds(1)).ends_with(" 0 of 1, about 3 s left"));
+    assert!(bar_after(Duration::from_millis(3500)).ends_with(" 0 of 1, under 1 s left"));
+    assert!(bar_after(seconds(9)).ends_with(" 0 of 1"));
+}
+
+#[test]
 fn an_attempt_that_another_one_follows_is_neither_an_end_nor_a_failure() {
     let now = clock::now();
     let mut progress = Progress::new(forecast(&[None], 1), now);

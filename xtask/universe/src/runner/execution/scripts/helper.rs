@@ -65,10 +65,25 @@ fn set_up(words: Vec<OsString>) -> Result<Variables, String> {
         .stdin(Stdio::null())
         .stdout(Stdio::from(io::stderr()))
         .status()
-        .map_err(|error| format!("`{}` could not be started: {error}", program.display()))?;
+        .map_err(|error| {
+            let what = format!("`{}` could not be started: {error}", program.display());
+            advice(&error).map_or_else(|| what.clone(), |advice| format!("{what}; {advice}"))
+        })?;
     match status.success() {
         true => variables(&path),
         false => Err(format!("it ended with {status}")),
+    }
+}
+
+/// What a person can do about a program that cannot be started.
+fn advice(error: &io::Error) -> Option<&'static str> {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ENOEXEC) {
+        return Some("a script begins with a line such as `#!/bin/sh`");
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Some("is the file executable?"),
+        _ => None,
     }
 }
 
@@ -120,6 +135,23 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_script_that_cannot_be_started_says_what_it_lacks() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("start.sh");
+        std::fs::write(&path, "echo no first line\n").unwrap();
+        for (mode, part) in [
+            (0o644, "; is the file executable?"),
+            (0o755, "; a script begins with a line such as `#!"),
+        ] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let why = set_up(vec![path.clone().into()]).unwrap_err();
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
 
     #[test]
     fn a_value_is_the_rest_of_its_line() {
