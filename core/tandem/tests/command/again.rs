@@ -202,6 +202,7 @@ async fn a_share_is_mounted_and_what_is_written_there_arrives() {
     stopped(join).await;
     assert_eq!(read(&mount.join("a.txt")), ABSENT);
     stopped(share).await;
-    let (_alice_up, _bob_up) = both_up(&homes).await;
+    let (_alice_up, bob_up) = both_up(&homes).await;
     becomes(&mount.join("new.txt"), "later").await;
+    stopped(bob_up).await;
 }
