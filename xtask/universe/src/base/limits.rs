@@ -42,6 +42,8 @@ pub const ARCHIVE_FILES_MAX: usize = 100_000;
 pub const ARCHIVE_LEN_MAX: u64 = 64 << 30;
 /// Bytes of the description in an archive, which is kept in memory.
 pub const ARCHIVE_DESCRIPTION_LEN_MAX: u64 = 64 << 20;
+/// Bytes of a path in an archive, which is kept in memory: PATH_MAX of Linux.
+pub const ARCHIVE_PATH_LEN_MAX: u64 = 4096;
 /// Bytes after the last file of an archive. Programs pad to 10 KiB, and may be told to pad more.
 pub const ARCHIVE_PADDING_LEN_MAX: u64 = 1 << 20;
 

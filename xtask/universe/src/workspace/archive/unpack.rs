@@ -15,6 +15,7 @@ use super::extraction::Extraction;
 use super::path::{self, Ground, TARGET, WORKSPACE};
 use crate::base::limits::{
     ARCHIVE_DESCRIPTION_LEN_MAX, ARCHIVE_FILES_MAX, ARCHIVE_LEN_MAX, ARCHIVE_PADDING_LEN_MAX,
+    ARCHIVE_PATH_LEN_MAX,
 };
 use crate::base::text::plain_line;
 use crate::workspace::metadata::Workspace;
@@ -116,19 +117,27 @@ impl std::fmt::Display for Unreadable {
 /// Writes all files below `to`.
 fn entries(from: &mut dyn Read, to: &Path) -> Result<Description> {
     let mut archive = tar::Archive::new(from);
-    let mut entries = archive.entries().map_err(Unreadable)?;
+    // The library would read a name of any length into memory.
+    let mut entries = archive.entries().map_err(Unreadable)?.raw(true);
     let nothing = || Err(io::ErrorKind::UnexpectedEof.into());
     let first = entries.next().unwrap_or_else(nothing).map_err(Unreadable)?;
     let description = description(first)?;
     let listed = description.files.iter();
     let mut expected: BTreeMap<&str, &Listed> = listed.map(|file| (file.path.as_str(), file)).collect();
+    let mut long_name = None;
     for entry in entries {
         let mut entry = entry.map_err(Unreadable)?;
         let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() {
+            long_name = Some(name_of_next(&mut entry)?);
+            continue;
+        }
+        let own_name = || entry.path_bytes().into_owned();
+        let name = long_name.take().unwrap_or_else(own_name);
         if kind.is_dir() {
             continue;
         }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = String::from_utf8_lossy(&name).into_owned();
         path::checked(&name)?;
         let shown = plain_line(&name);
         ensure!(
@@ -150,6 +159,21 @@ fn entries(from: &mut dyn Read, to: &Path) -> Result<Description> {
         bail!("it is cut short: `{}` is missing", plain_line(name));
     }
     Ok(description)
+}
+
+/// The name of the next entry, which is too long for a header.
+fn name_of_next(entry: &mut tar::Entry<'_, &mut dyn Read>) -> Result<Vec<u8>> {
+    ensure!(
+        entry.size() <= ARCHIVE_PATH_LEN_MAX,
+        "it has a path of {} bytes; {ARCHIVE_PATH_LEN_MAX} are the limit",
+        entry.size()
+    );
+    let mut name = Vec::new();
+    entry.read_to_end(&mut name).map_err(Unreadable)?;
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    Ok(name)
 }
 
 /// Reads the padding behind the last entry, without which the program that decompresses fails.
@@ -302,6 +326,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_a_path_that_is_too_long_for_a_header_is_written() {
+        let path = format!("target/{}", "x".repeat(200));
+        let name = entry(
+            "././@LongLink",
+            tar::EntryType::GNULongName,
+            format!("{path}\0").as_bytes(),
+        );
+        let bytes = archive(&described(&[(&path, 2)]), &[name, entry("target/x", FILE, b"ab")]);
+        assert_eq!(unpacked(&bytes), (vec![format!("to/{path}")], String::new()));
+    }
+
+    #[test]
     fn nothing_is_written_outside_and_nothing_that_is_not_listed() {
         let listed = described(&[("target/a", 2)]);
         let link = tar::EntryType::Symlink;
@@ -404,6 +440,15 @@ mod tests {
             header.set_cksum();
             unpacked(header.as_bytes()).1
         };
+        let of_path = |len: u64| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::GNULongName);
+            header.set_size(len);
+            header.set_cksum();
+            unpacked(&archive(&described(&[]), &[header.as_bytes().to_vec()])).1
+        };
+        assert_eq!(of_path(ARCHIVE_PATH_LEN_MAX), "cut");
+        assert!(of_path(ARCHIVE_PATH_LEN_MAX + 1).contains("are the limit"));
         let of_padding = |len: u64| ends(&mut io::repeat(0).take(len));
         assert!(of_padding(ARCHIVE_PADDING_LEN_MAX).is_ok());
         assert!(of_padding(ARCHIVE_PADDING_LEN_MAX + 1).is_err());
