@@ -9,9 +9,9 @@
 //!
 //! Not here: the bytes of files and where they are stored (`store`, `transfer`), sending and paging
 //! (`peer`), and writing it to disk (`journal`). Reading order: [`SharePath`], then `dot` and
-//! `state` (what is replicated), `tree` (the index), `view`, `key` and `contents` (what is shown, and
-//! where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange),
-//! `restore`.
+//! `state` (what is replicated), `tree` (the index), `view`, `key` and `contents` (what is shown,
+//! and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest`
+//! (exchange), `restore`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;

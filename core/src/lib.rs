@@ -4,8 +4,8 @@
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
 //! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`pairing`], [`store`],
 //! [`journal`], [`transfer`], `share`, [`mount`], and at last [`peer`], which starts and ends its
-//! mounts. The relay is the crate `tandem_relay`. This crate uses only its API, with its feature `server`
-//! off.
+//! mounts. The relay is the crate `tandem_relay`. This crate uses only its API, with its feature
+//! `server` off.
 
 mod aligned;
 pub mod catalog;

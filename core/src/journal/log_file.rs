@@ -77,8 +77,11 @@ impl LogFile {
 
     /// Makes everything durable that was appended.
     pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.tail == Tail::Synced {
+            return Ok(());
+        }
+        self.file.sync_all()?;
         if self.tail == Tail::Unsynced {
-            self.file.sync_all()?;
             self.tail = Tail::Synced;
         }
         Ok(())

@@ -274,6 +274,21 @@ fn any_damaged_byte_of_what_was_durable_has_the_file_set_aside_and_named() {
     }
 }
 
+/// The records after a sync prove that those before it were on the disk.
+#[test]
+fn a_damaged_byte_is_a_torn_tail_only_after_the_last_sync() {
+    let (_root, whole) = written(drop);
+    let mark = |at: &usize| whole[*at..].starts_with(&encode(&Record::Synced, *at as u64).unwrap());
+    let last_mark = (0..whole.len()).rfind(mark).unwrap();
+    assert!((HEADER_LEN..whole.len() - 100).contains(&last_mark));
+    for at in HEADER_LEN..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        let replayed = replay(&damaged[..], damaged.len() as u64);
+        assert_eq!(replayed.is_err(), at < last_mark, "{at}");
+    }
+}
+
 #[test]
 fn journals_that_can_not_be_used_are_all_kept() {
     let root = tempfile::tempdir().unwrap();

@@ -45,8 +45,11 @@ impl OwnFiles {
             stamp: stamp.clone(),
             entries: BTreeMap::new(),
         });
-        file.name = name.clone();
-        file.stamp = stamp.clone();
+        if (&file.name, &file.stamp) != (name, stamp) {
+            file.name = name.clone();
+            file.stamp = stamp.clone();
+            self.unsaved.note(path);
+        }
         self.add(path, (entry, content));
     }
 
@@ -155,8 +158,9 @@ impl OwnFiles {
 
     fn add(&mut self, path: &Path, (entry, content): (EntryId, ContentId)) {
         if let Some(file) = self.files.get_mut(path) {
-            file.entries.insert(entry, content);
-            self.unsaved.note(path);
+            if file.entries.insert(entry, content) != Some(content) {
+                self.unsaved.note(path);
+            }
             self.paths.entry(entry).or_default().insert(path.to_owned());
         }
     }

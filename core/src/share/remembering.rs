@@ -3,7 +3,8 @@
 //! Everything is as it was: a file that was served is served again, if it is as it was when it is
 //! opened; a file of the user stays the user's, with the stamp that it had. So whoever changed or
 //! removed a file while no peer was running is in the same position as with a running one. No file
-//! is read, except those that a pull was about to put into a joined folder when the peer was killed.
+//! is read, except those that a pull was about to put into a joined folder when the peer was
+//! killed.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};

@@ -392,10 +392,13 @@ impl Sources {
     /// Serves `source` from now on.
     pub(crate) fn insert(&mut self, source: Arc<Source>) {
         let held = self.held.entry(source.content).or_default();
+        let is_known = held.iter().any(|other| Arc::ptr_eq(other, &source));
         held.retain(|other| other.path != source.path);
-        let contents = self.contents.entry(source.path.clone()).or_default();
-        contents.insert(source.content);
-        self.unsaved.note(source.path.clone());
+        if !is_known {
+            let contents = self.contents.entry(source.path.clone()).or_default();
+            contents.insert(source.content);
+            self.unsaved.note(source.path.as_path());
+        }
         held.push(source);
     }
 

@@ -182,12 +182,33 @@ async fn a_file_is_saved_once_it_is_closed() {
             .unwrap();
         saved.catalog.list().len()
     };
-    let (_, handle) = life.create("a", b"a");
-    life.peer.save().await.unwrap();
-    assert_eq!(saved(), 0);
-    life.fs.release(handle).unwrap();
-    life.peer.save().await.unwrap();
-    assert_eq!(saved(), 1);
+    for (count, bytes) in [(1, b"a".as_slice()), (2, b"")] {
+        let (_, handle) = life.create(&format!("{count}"), bytes);
+        life.peer.save().await.unwrap();
+        assert_eq!(saved(), count - 1);
+        life.fs.release(handle).unwrap();
+        life.peer.save().await.unwrap();
+        assert_eq!(saved(), count);
+    }
+    drop(life.fs);
+    life.peer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn written_files_stay_where_they_are_when_the_journal_can_not_be_used() {
+    let place = Place::new();
+    let life = place.start().await;
+    life.write("a", b"a");
+    drop(life.fs);
+    life.peer.close().await.unwrap();
+    let written = place.files("written");
+    std::fs::write(place.0.path().join("state/journal"), b"damaged").unwrap();
+    let life = place.start().await;
+    assert!(matches!(life.peer.restored(), Restored::SetAside { .. }));
+    assert_eq!(
+        (place.files("written"), place.files("recovered").len()),
+        (written, 0)
+    );
     drop(life.fs);
     life.peer.close().await.unwrap();
 }

@@ -220,6 +220,38 @@ async fn two_peers_that_restart_in_any_order_agree_and_nothing_is_there_twice() 
     }
 }
 
+/// Over real sessions. Both sides may restart, in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_shared_before_a_restart_is_pulled_after_it() {
+    for (alice_ends, bob_ends) in [(true, false), (false, true), (true, true)] {
+        let (at_alice, at_bob) = (Home::new(), Home::new());
+        let (mut alice, mut bob) = (at_alice.start().await, at_bob.start().await);
+        let notes = alice.add(at_alice.write("notes.txt", b"notes")).await.unwrap();
+        connect(&alice, &bob).await;
+        while bob.lookup(&notes).is_none() {
+            tokio::task::yield_now().await;
+        }
+        if alice_ends {
+            alice = at_alice.restart(alice, End::SaveAndDrop).await;
+        }
+        if bob_ends {
+            bob = at_bob.restart(bob, End::Close).await;
+        }
+        connect(&alice, &bob).await;
+        bob.pull(&notes, at_bob.at("project/notes.txt")).await.unwrap();
+        assert_eq!(at_bob.read("notes.txt"), "notes");
+        assert_eq!(alice.hashed_len() == 0, alice_ends);
+        alice.close().await.unwrap();
+        bob.close().await.unwrap();
+    }
+}
+
+async fn connect(alice: &Peer, bob: &Peer) {
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (remote, address) = (bob.fingerprint(), bob.local_addr());
+    alice.connect_directly(&remote, &[address]).await.unwrap();
+}
+
 #[tokio::test]
 async fn edits_of_both_sides_while_one_was_down_become_conflict_copies() {
     for end in End::ALL {
@@ -349,10 +381,10 @@ async fn a_journal_that_is_written_anew_while_its_peer_runs_loses_nothing() {
         lens.push(change_much(&home, &alice, lens.len().try_into().unwrap()).await);
     }
     assert!(lens.last() < Some(&1_000_000), "{lens:?}");
-    assert_eq!(offline(&home).list(), alice.list());
+    assert!(offline(&home).list() == alice.list());
     let before = states(&alice);
     let alice = home.restart(alice, End::Close).await;
-    assert_eq!(states(&alice), before);
+    assert!(states(&alice) == before);
     assert!(serves(&alice, b"notes"));
     alice.close().await.unwrap();
 }
@@ -370,7 +402,7 @@ async fn a_journal_that_can_not_be_written_anew_is_appended_to() {
         }
     }
     assert!(len > 2 * JOURNAL_GROWTH_LEN_MIN);
-    assert_eq!(offline(&home).list(), alice.list());
+    assert!(offline(&home).list() == alice.list());
     std::fs::remove_dir(home.at("state/journal.new")).unwrap();
     alice.close().await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! Files of this machine over a restart: what is known of them, and what was done to them meanwhile.
+//! Files of this machine over a restart: what is known of them, and what was done to them
+//! meanwhile.
 
 use std::path::Path;
 
@@ -36,6 +37,12 @@ async fn an_unchanged_file_is_not_read_again_after_a_restart_and_a_changed_one_i
         let added = alice.add_tree(&project, None).await.unwrap();
         assert_eq!(alice.hashed_len(), added.len);
         let alice = home.restart(alice, end).await;
+        let journal = home.journal();
+        assert_eq!(alice.add_tree(&project, None).await.unwrap().count, 3);
+        alice.save().await.unwrap();
+        assert_eq!(alice.hashed_len(), 0, "{end:?}");
+        // Nothing has changed, so nothing is written.
+        assert!(home.journal() == journal, "{end:?}");
         home.write("edited.txt", b"second");
         home.write("new.txt", b"new");
         let added = alice.add_tree(&project, None).await.unwrap();
