@@ -62,8 +62,8 @@ impl Home {
         own.starts_with(folder) || folder.starts_with(&own)
     }
 
-    /// Refuses to share a path that this directory, with this person's secret key, is in, or that is
-    /// in it.
+    /// Refuses to share a path that this directory, with this person's secret key, is in, or that
+    /// is in it.
     pub(crate) fn refuse_to_share(&self, path: &Path) -> Result<(), Failure> {
         if !self.overlaps(path) {
             return Ok(());

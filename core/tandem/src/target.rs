@@ -14,8 +14,8 @@ pub(crate) struct Target {
 impl FromStr for Target {
     type Err = PathError;
 
-    /// The first `:` ends the name of the share, which has none. A `/` at the end says that a folder
-    /// is meant.
+    /// The first `:` ends the name of the share, which has none. A `/` at the end says that a
+    /// folder is meant.
     fn from_str(text: &str) -> Result<Self, PathError> {
         let (share, path) = text.split_once(':').unwrap_or((text, ""));
         let path = path.strip_suffix('/').unwrap_or(path);

@@ -9,7 +9,9 @@ mod changing;
 #[cfg(unix)]
 mod control;
 mod home;
+#[cfg(unix)]
 mod json;
+#[cfg(unix)]
 mod looks;
 #[cfg(unix)]
 mod mounting;
