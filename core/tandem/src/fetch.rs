@@ -26,11 +26,10 @@ pub(crate) async fn fetch(
     let pulled = loop {
         tokio::select! {
             pulled = &mut pulling => break pulled?,
-            () = clock.sleep_until(clock.now() + BAR_INTERVAL) => {
-                send(answers, &Answer::Progress(Step::of(&progress))).await?;
-            }
+            () = clock.sleep_until(clock.now() + BAR_INTERVAL) => tell(answers, &progress).await?,
         }
     };
+    tell(answers, &progress).await?;
     for left_out in &pulled.left_out {
         let answer = Answer::LeftOut {
             path: left_out.as_str().to_owned(),
@@ -42,6 +41,10 @@ pub(crate) async fn fetch(
         files: pulled.count,
         bytes: pulled.len,
     })
+}
+
+async fn tell(answers: &mut Answers, progress: &Progress) -> Result<(), Failure> {
+    send(answers, &Answer::Progress(Step::of(progress))).await
 }
 
 async fn send(answers: &mut Answers, answer: &Answer) -> Result<(), Failure> {

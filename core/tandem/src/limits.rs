@@ -34,17 +34,24 @@ pub(crate) const NAMES_TRIED_MAX: u32 = 1000;
 pub(crate) const SHARE_NAME_LEN_MAX: usize = 255;
 /// Longest line of a request to a running share or of its answer, in bytes: a path of 4096 bytes
 /// with every byte escaped, twice, and the rest.
+#[cfg(unix)]
 pub(crate) const CONTROL_LINE_LEN_MAX: u64 = 64 * 1024;
 /// How many processes may ask a running share at a time. One more is told that it is busy.
+#[cfg(unix)]
 pub(crate) const CONTROL_CONNECTION_COUNT_MAX: usize = 16;
 /// How long a process may take to send its request, and to take each line of the answer.
+#[cfg(unix)]
 pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a running share is waited for before its next line: reading a large file to share it
 /// sends none.
+#[cfg(unix)]
 pub(crate) const CONTROL_PATIENCE: Duration = Duration::from_secs(3600);
 /// How long a running share may take to begin its answer. It has only to look at what it has.
+#[cfg(unix)]
 pub(crate) const CONTROL_FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a running share pauses when it can't take another connection, so that it does not spin.
+#[cfg(unix)]
 pub(crate) const CONTROL_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest path of a socket, in bytes: what macOS takes, and Linux 4 more.
+#[cfg(unix)]
 pub(crate) const SOCKET_PATH_LEN_MAX: usize = 103;

@@ -20,11 +20,10 @@ pub(crate) fn run(args: &Args, mut program: clap::Command) -> Result<(), Failure
         None => program,
         Some(name) => {
             let command = program.find_subcommand(name).cloned();
-            let command = command.ok_or_else(|| {
+            command.ok_or_else(|| {
                 let text = format!("there is no command `{}`", clean(name));
                 Failure::new(Exit::Usage, text)
-            })?;
-            command.name(format!("tandem-{name}"))
+            })?
         }
     };
     let mut text = Vec::new();

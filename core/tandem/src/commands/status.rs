@@ -31,11 +31,23 @@ pub(crate) async fn run(args: &Args) -> Result<(), Failure> {
     if chosen.is_empty() {
         say("there is no share yet; `tandem share` and `tandem join` begin one");
     }
+    let mut last = Ok(());
     for share in &chosen {
-        let report = of(share).await?;
-        screen::answer(&Event::Share(&report), text(&report))?;
+        match of(share).await {
+            Ok(report) => screen::answer(&Event::Share(&report), text(&report))?,
+            // The others may answer.
+            Err(failure) => last = Err(told(share, failure)),
+        }
     }
-    Ok(())
+    last
+}
+
+/// Says why a share does not say how it is.
+fn told(share: &Share, failure: Failure) -> Failure {
+    if let Some(text) = &failure.text {
+        screen::say_always(format_args!("`{}`: {text}", clean(&share.name)));
+    }
+    failure.exit.into()
 }
 
 /// What the process that runs it says, or what is kept of it.

@@ -1,7 +1,7 @@
 //! The side that answers: takes connections, reads one request from each, and passes it on.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Server {
                     Ok((stream, _)) if asking.len() < CONTROL_CONNECTION_COUNT_MAX => {
                         asking.push(converse(stream, self.patience, &answer));
                     }
-                    Ok((stream, _)) => refuse(&stream),
+                    Ok((stream, _)) => refuse(stream),
                     // For instance, this process has no descriptor left.
                     Err(_) => clock.sleep_until(clock.now() + CONTROL_ACCEPT_PAUSE).await,
                 }
@@ -90,12 +90,14 @@ async fn request(reader: &mut BufReader<UnixStream>, patience: Duration) -> Resu
     Request::parse(&line)
 }
 
-/// Tells a process that too many others ask at the moment. It is not waited for.
-fn refuse(stream: &UnixStream) {
+/// Tells a process that too many others ask at the moment. Its socket is new, so the line has room
+/// there; the process is not waited for.
+fn refuse(stream: UnixStream) {
     let text = format!("{CONTROL_CONNECTION_COUNT_MAX} processes ask this share already\nhint: try again");
     let mut line = Answer::from(&Failure::new(Exit::NotReached, text)).to_line();
     line.push(b'\n');
-    drop(stream.try_write(&line));
+    // A tokio stream does not know yet that it can be written to.
+    drop(stream.into_std().and_then(|mut stream| stream.write_all(&line)));
 }
 
 impl Answers {

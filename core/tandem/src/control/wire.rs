@@ -3,6 +3,11 @@
 //! A request names the version of the protocol. An answer that is an error has the same form in
 //! every version, so that an older or newer process can at least say why it can't answer.
 
+#![cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "there is no socket on this system yet")
+)]
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

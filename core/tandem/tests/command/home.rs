@@ -4,7 +4,9 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 use tandem_tests::temp::TempRoot;
-use tandem_tests::wait::{Look, poll, poll_for};
+#[cfg(unix)]
+use tandem_tests::wait::poll_for;
+use tandem_tests::wait::{Look, poll};
 
 use crate::process::{Ended, Tandem};
 
@@ -90,6 +92,7 @@ pub(crate) async fn becomes(path: &Path, text: &str) {
 }
 
 /// Waits until `tandem` with these arguments answers something with `text` in it.
+#[cfg(unix)]
 pub(crate) async fn answers(home: &Path, args: &[&str], text: &str) -> String {
     poll_for(Location::caller(), "an answer", async || {
         let ended = Tandem::asked(home, args).await;

@@ -28,25 +28,33 @@ fn documented() -> BTreeMap<&'static str, BTreeMap<&'static str, bool>> {
 
 /// Checks lines of JSON, and returns them by kind.
 fn checked(text: &str) -> BTreeMap<String, Vec<Value>> {
-    let documented = documented();
     let mut lines: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let kind = value["kind"].as_str().unwrap().to_owned();
-        let fields = documented.get(kind.as_str());
-        let fields = fields.unwrap_or_else(|| panic!("the README has no kind `{kind}`: {line}"));
-        let found: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        for (field, is_always) in fields {
-            assert!(found.contains(field) || !is_always, "no `{field}`: {line}");
+        check(&kind, &value);
+        for part in ["peer", "running"] {
+            if value[part].is_object() {
+                check(&format!("{kind}.{part}"), &value[part]);
+            }
         }
-        let unknown: Vec<_> = found
-            .iter()
-            .filter(|field| **field != "kind" && !fields.contains_key(*field))
-            .collect();
-        assert!(unknown.is_empty(), "{unknown:?}: {line}");
         lines.entry(kind).or_default().push(value);
     }
     lines
+}
+
+/// Checks the fields of one object.
+fn check(kind: &str, value: &Value) {
+    let documented = documented();
+    let fields = documented.get(kind);
+    let fields = fields.unwrap_or_else(|| panic!("the README has no kind `{kind}`: {value}"));
+    let found: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    for (field, is_always) in fields {
+        assert!(found.contains(field) || !is_always, "no `{field}`: {value}");
+    }
+    let is_unknown = |field: &&&str| **field != "kind" && !fields.contains_key(**field);
+    let unknown: Vec<_> = found.iter().filter(is_unknown).collect();
+    assert!(unknown.is_empty(), "{unknown:?}: {value}");
 }
 
 /// The only line of a kind.
@@ -58,7 +66,6 @@ fn only<'a>(lines: &'a BTreeMap<String, Vec<Value>>, kind: &str) -> &'a Value {
     &of_kind[0]
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn what_happens_in_a_share_is_reported() {
     let homes = Homes::new();
@@ -105,7 +112,6 @@ async fn what_happens_in_a_share_is_reported() {
     }
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn what_was_asked_for_is_an_answer() {
     let homes = Homes::new();
@@ -147,6 +153,8 @@ async fn what_was_asked_for_is_an_answer() {
     let changes: Vec<_> = lines["changed"].iter().map(|line| &line["change"]).collect();
     assert_eq!(changes, ["put", "moved", "removed", "stopped", "forgotten"]);
     assert_eq!(only(&lines, "arrived")["files"], 2);
+    let last = lines["progress"].last().unwrap();
+    assert_eq!((&last["files"], &last["bytes_total"]), (&2.into(), &6.into()));
     assert_eq!(only(&lines, "peer")["shares"][0], "photos");
     assert_eq!(lines["finding"].len(), 5);
 }

@@ -32,7 +32,6 @@ async fn verbose_commands_write_the_log_too() {
     share.says("INFO").await;
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn names_of_the_other_side_steer_no_terminal() {
     let homes = Homes::new();

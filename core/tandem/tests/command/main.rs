@@ -10,9 +10,11 @@ mod changing;
 #[cfg(unix)]
 mod control;
 mod home;
+#[cfg(unix)]
 mod json;
 #[cfg(unix)]
 mod killed;
+#[cfg(unix)]
 mod looks;
 #[cfg(target_os = "linux")]
 mod machines;

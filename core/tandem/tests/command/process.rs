@@ -50,11 +50,13 @@ impl Tandem {
     }
 
     /// What `tandem` with these arguments says and answers, once it has ended.
+    #[cfg(unix)]
     pub(crate) async fn asked(home: &Path, args: &[&str]) -> Ended {
         Self::start(home, args).ends().await
     }
 
     /// As [`Tandem::asked`], which has to succeed: what is on standard output.
+    #[cfg(unix)]
     pub(crate) async fn told(home: &Path, args: &[&str]) -> String {
         let ended = Self::asked(home, args).await;
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
@@ -62,6 +64,7 @@ impl Tandem {
     }
 
     /// As [`Tandem::asked`], which has to fail with this exit code: what is on standard error.
+    #[cfg(unix)]
     pub(crate) async fn refused(home: &Path, code: i32, args: &[&str]) -> String {
         let ended = Self::asked(home, args).await;
         assert_eq!(
@@ -106,11 +109,13 @@ impl Tandem {
     }
 
     /// Its process.
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
     /// Kills it as SIGKILL does, and waits until it is gone.
+    #[cfg(unix)]
     pub(crate) async fn killed(mut self) {
         self.child.kill().await.unwrap();
     }
