@@ -102,6 +102,34 @@ fn a_noticed_mutation_is_red_and_leaves_the_workspace_alone() {
 }
 
 #[test]
+fn each_test_of_a_mutation_has_its_own_verdict() {
+    let noticed = patch("n + 2", "doubles");
+    let (header, diff) = noticed.split_once("\n\n").expect("a header and a diff");
+    let both = format!("{header}\nTest: sample::sample$tests::says_nothing\n\n{diff}");
+    let root = sample(&[("both", both)]).expect("a sample can be made");
+    let (code, text) = mutations(&root, &[]).expect("xtask starts");
+    assert_eq!(code, Some(100), "{text}");
+    assert!(
+        text.contains("both  sample::sample$tests::doubles       red"),
+        "{text}"
+    );
+    assert!(
+        text.contains("both  sample::sample$tests::says_nothing  GREEN"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_the_binaries_of_the_tests_are_built() {
+    let root = sample(&[("noticed", patch("n + 2", "doubles"))]).expect("a sample can be made");
+    let unrelated = "compile_error!(\"this target is built\");\n";
+    write(&root.path().join("tests/unrelated.rs"), unrelated).expect("it is writable");
+    let (code, text) = mutations(&root, &[]).expect("xtask starts");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("\n1 red\n"), "{text}");
+}
+
+#[test]
 fn unnoticed_broken_and_skipped_mutations_are_distinguished() {
     let patches = [
         ("broken", patch("\"two\"", "doubles")),

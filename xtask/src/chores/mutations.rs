@@ -10,6 +10,7 @@ mod patch;
 mod replica;
 mod table;
 mod trial;
+mod verdict;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ use cargo_universe::runner::console;
 use cargo_universe::workspace::metadata::Workspace;
 use patch::Patch;
 use replica::Replica;
-use trial::{Row, Trial, Verdict};
+use trial::{Row, Trial};
+use verdict::Verdict;
 
 /// The directory of the patches, below the root of the workspace.
 const DIRECTORY: &str = "tests/mutations";
@@ -87,7 +89,7 @@ fn refuse(unknown: &str) -> Result<ExitCode> {
 }
 
 fn try_all(replica: &Replica, patches: &[Patch]) -> Result<Vec<Row>> {
-    let trial = Trial::new(replica, patches)?;
+    let mut trial = Trial::new(replica, patches)?;
     announce("building and running the unmutated tests (the first time, this builds every dependency)")?;
     trial.expect_green(patches)?;
     let mut rows = Vec::new();

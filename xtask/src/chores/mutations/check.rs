@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::patch::{Patch, TestId};
 use super::replica::Replica;
-use super::trial::{Row, Verdict};
+use super::trial::Row;
+use super::verdict::Verdict;
 
 /// One row for each test of each patch. A patch that does not apply has a broken row, and the check
 /// continues.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::patch::Patch;
-use super::trial::{Row, Verdict};
+use super::trial::Row;
+use super::verdict::Verdict;
 
 /// One line per row, in columns, and a last line with the counts.
 pub(super) fn table(rows: &[Row]) -> String {

@@ -45,6 +45,9 @@ fn without_colons(line: &str) -> String {
 
 /// Writes `instead` for each `#` that begins a command.
 fn without_hashes(text: &str, instead: &str) -> String {
+    if !text.contains('#') {
+        return text.to_owned();
+    }
     let mut disarmed = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

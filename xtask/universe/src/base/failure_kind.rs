@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of a failure. Every file contains its name. A name that this version does not know is
 /// kept unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum FailureKind {
     /// The test panicked.

@@ -106,6 +106,11 @@ pub(crate) fn detect(mode: FuseMode, config: &Config) -> Capabilities {
     Capabilities { list, mode }
 }
 
+/// What [`Capabilities::features`] will answer, if that is certain before the machine is probed.
+pub(crate) fn features_without_probes(mode: FuseMode, config: &Config) -> Option<Vec<String>> {
+    features::certain(std::env::consts::OS, mode, &config.features)
+}
+
 impl Capabilities {
     /// The capability called `name`; `None` if there is none.
     pub fn lookup(&self, name: &str) -> Option<&Capability> {

@@ -121,7 +121,7 @@ impl Suite {
 }
 
 /// One test and its outcome.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// `package::binary$module::test`, as filters accept it; equal for every round of the same
     /// test.
@@ -267,7 +267,7 @@ impl Case {
 }
 
 /// A failed attempt at a test that another one followed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// When it started, by the wall clock.
     #[serde(with = "wire::time", rename = "started_ns")]
@@ -327,7 +327,7 @@ impl Leak {
 }
 
 /// Something that a test left behind when it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Leak {
     /// The kind.
     pub kind: LeakKind,
@@ -336,7 +336,7 @@ pub struct Leak {
 }
 
 /// The result of a test.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It ran and succeeded.
@@ -365,7 +365,7 @@ impl Outcome {
 }
 
 /// Why a test failed, or why a run could not start.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind, by which CI systems group.
     pub kind: FailureKind,
@@ -404,7 +404,7 @@ pub(crate) fn joined_lines(text: &str) -> String {
 }
 
 /// Why a test did not run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Hash, Serialize, Deserialize)]
 pub struct Skip {
     /// The kind.
     pub kind: SkipKind,

@@ -307,7 +307,7 @@ impl State {
 /// Equal for equal cases.
 fn fingerprint(case: &Case) -> u64 {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_vec(case).unwrap_or_default().hash(&mut hasher);
+    case.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -220,10 +220,15 @@ impl Console {
     }
 
     /// Tests are about to run.
-    pub(crate) fn begin(&self, forecast: Forecast, now: Instant) {
+    pub(crate) fn begin(&self, forecast: impl FnOnce() -> Forecast, now: Instant) {
         if let Some(live) = &self.live {
-            live.begin(forecast, now);
+            live.begin(forecast(), now);
         }
+    }
+
+    /// Whether there is a live display.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.is_some()
     }
 
     /// When [`Console::draw`] is due, if ever.

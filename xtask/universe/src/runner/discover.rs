@@ -3,6 +3,8 @@
 //!
 //! Used by `test` and `list`. Does not decide what runs.
 
+mod head_start;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,15 +21,16 @@ use crate::runner::capabilities::try_own;
 use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::doc_test::{self, DocName};
-use crate::select::filter::{Filter, Subject};
+use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
 use crate::workspace::cargo::doc_tests::RustdocCall;
 use crate::workspace::cargo::test_runner::TestRunners;
-use crate::workspace::cargo::{self, Build, BuildArgs, Harness, TestBinary};
+use crate::workspace::cargo::{Build, BuildArgs, Building, Harness, TestBinary};
 use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
-use crate::workspace::source::Sources;
+use crate::workspace::source::{Scanned, Sources};
+pub(crate) use head_start::HeadStart;
 
 /// The facts that every later decision needs.
 #[derive(Debug)]
@@ -48,33 +51,26 @@ pub(crate) struct Means<'a> {
     pub(crate) events: &'a Events,
     /// The owner of the tests. The capabilities must hold in its surroundings.
     pub(crate) owner: &'a Arc<Owner>,
-    /// What a person selects. rustdoc is not asked for doc tests if none can be selected.
-    pub(crate) filter: &'a Filter,
 }
 
-/// Builds with the features that `capabilities` suggest, then runs the probes that need a build,
+/// Builds with the features that the capabilities suggest, then runs the probes that need a build,
 /// and lists the tests. Each step is a phase in the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
-    mut capabilities: Capabilities,
-    args: &BuildArgs,
+    mut begun: HeadStart,
     means: Means<'_>,
 ) -> Result<Discovered, Stop> {
     let Means {
         interrupts,
         events,
         owner,
-        filter,
     } = means;
-    let doc_tests = match filter.may_select_doc_tests() {
-        true => args.doc_tests.clone(),
-        false => args.doc_tests.without(),
-    };
-    let args = &BuildArgs {
-        doc_tests,
-        ..args.clone()
-    };
-    try_capabilities(&mut capabilities, workspace, owner, interrupts).await?;
+    let args = begun.args().clone();
+    let mut capabilities = begun.capabilities().await?;
+    if let Err(stop) = try_capabilities(&mut capabilities, workspace, owner, interrupts).await {
+        begun.end().await;
+        return Err(stop);
+    }
     let built = match &workspace.archived {
         Some(archived) => Built {
             features: archived.features.clone(),
@@ -82,7 +78,7 @@ pub(crate) async fn discover(
         },
         None => {
             events.phase("build");
-            let built = built(workspace, &capabilities, args, interrupts).await?;
+            let built = begun.built(workspace, &capabilities, interrupts).await?;
             events.phase("probe");
             built
         }
@@ -146,7 +142,8 @@ pub(crate) async fn built(
 ) -> Result<Built, Stop> {
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
-    let build = cargo::build_tests(workspace, &features, args, interrupts).await?;
+    let building = Building::start(workspace, &features, args)?;
+    let build = building.finish(workspace, args, interrupts).await?;
     Ok(Built { features, build })
 }
 
@@ -182,19 +179,39 @@ pub(crate) fn capability_states(capabilities: &Capabilities) -> CapabilityStates
         .collect()
 }
 
-/// The number of a binary, and its answer.
-type Answer = (usize, Result<Option<Vec<Listed>>, Stop>);
+/// The number of a binary, its tests if it lists them, and where they may be.
+type Answer = (usize, Result<(Option<Vec<Listed>>, Sources), Stop>);
 
 /// Asks all binaries at once. A task that is dropped before the answer ends its binary, with
 /// everything it started.
 fn listing(build: &Build, environment: &Arc<Environment>, owner: &Arc<Owner>) -> JoinSet<Answer> {
-    let mut listing = JoinSet::new();
+    let (mut listing, scanned) = (JoinSet::new(), Arc::new(Scanned::default()));
     for (number, binary) in build.tests.iter().enumerate() {
         let (binary, environment) = (Arc::clone(binary), Arc::clone(environment));
-        let asker = Asker::new(Arc::clone(owner), number);
-        listing.spawn(async move { (number, list(&binary, &environment, &asker).await) });
+        let (asker, scanned) = (Asker::new(Arc::clone(owner), number), Arc::clone(&scanned));
+        listing.spawn(async move {
+            let answer = async {
+                let listed = list(&binary, &environment, &asker).await?;
+                let has_sources = listed.as_ref().is_some_and(|tests| !tests.is_empty())
+                    && !matches!(binary.harness, Harness::Rustdoc(_));
+                let sources = match has_sources {
+                    true => sources(&binary, scanned).await,
+                    false => Sources::default(),
+                };
+                Ok((listed, sources))
+            };
+            (number, answer.await)
+        });
     }
     listing
+}
+
+/// Scans the sources of a binary while others list their tests.
+async fn sources(binary: &Arc<TestBinary>, scanned: Arc<Scanned>) -> Sources {
+    let binary = Arc::clone(binary);
+    let scan = tokio::task::spawn_blocking(move || Sources::scan(&binary.source, &scanned));
+    // A scan that panics loses the places of the tests.
+    scan.await.unwrap_or_default()
 }
 
 /// All tests of `build`, in the order of the binaries and, within one binary, in libtest's order.
@@ -211,7 +228,7 @@ async fn tests(
     }
     let binaries = build.tests.iter().zip(listed.into_values());
     Ok(binaries
-        .flat_map(|(binary, listed)| located(workspace, binary, listed))
+        .flat_map(|(binary, (listed, sources))| located(workspace, binary, listed, &sources))
         .collect())
 }
 
@@ -238,17 +255,18 @@ async fn list(
     }
 }
 
-fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<Listed>>) -> Vec<Test> {
+fn located(
+    workspace: &Workspace,
+    binary: &Arc<TestBinary>,
+    listed: Option<Vec<Listed>>,
+    sources: &Sources,
+) -> Vec<Test> {
     let Some(listed) = listed else {
         return vec![whole(workspace, binary)];
     };
-    if listed.is_empty() {
-        return Vec::new();
-    }
     if let Harness::Rustdoc(call) = &binary.harness {
         return documented(workspace, (binary, call), listed);
     }
-    let sources = Sources::scan(&binary.source);
     let test = |Listed { name, ignore }| {
         let (file, line) = match sources.find(&name) {
             Some((file, line)) => (file, Some(line)),

@@ -51,7 +51,7 @@ pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
 use marks::Marks;
-pub(crate) use owner::{Owner, Question};
+pub(crate) use owner::{Leaving, Owner, Question};
 pub(crate) use places::Caps;
 use process::Halt;
 use queue::Queue;
@@ -175,7 +175,7 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     let mut runner = Runner::new(stage);
     stage.events.discovered(suites::planned(&stage.plan));
     stage.events.phase("tests");
-    stage.console.begin(stage.forecast(), stage.pauses.now());
+    stage.console.begin(|| stage.forecast(), stage.pauses.now());
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     let halt = *runner.halt.borrow();

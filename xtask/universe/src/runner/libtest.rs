@@ -75,6 +75,9 @@ fn is_list(answer: &str) -> bool {
 }
 
 async fn annotated(binary: &Asked<'_, impl Fn() -> Command>, all: Vec<String>) -> Result<Vec<Listed>, Stop> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
     let ignored = names(&ask(binary, &[&LIST[..], &["--ignored"]].concat()).await?);
     let mut reasons = BTreeMap::new();
     for batch in batches(&ignored) {

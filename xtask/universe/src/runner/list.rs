@@ -19,7 +19,7 @@ use crate::base::text::counted;
 use crate::report::events::Events;
 use crate::runner::archive::ArchiveArgs;
 use crate::runner::console::{self, Console};
-use crate::runner::discover::{self, Means};
+use crate::runner::discover::{self, HeadStart, Means};
 use crate::runner::execution::Owner;
 use crate::runner::planning::PlanRequest;
 use crate::sandbox::isolation::Isolation;
@@ -110,21 +110,27 @@ pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Resu
 
 async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
     let mut interrupts = Interrupts::listen()?;
-    let (understood, capabilities) = listing.request.probe(workspace)?;
+    let understood = listing.request.understand(workspace)?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
-    let owner = Arc::new(Owner::choose(listing.isolation, &scratch.path().join("box"))?);
+    let begun = HeadStart::begin(workspace, listing.request.build, &understood.filter)?;
+    let owner = match Owner::choose(listing.isolation, &scratch.path().join("box")) {
+        Ok(owner) => Arc::new(owner),
+        Err(error) => {
+            begun.end().await;
+            return Err(error.into());
+        }
+    };
     let means = Means {
         interrupts: &mut interrupts,
         events: &events,
         owner: &owner,
-        filter: &understood.filter,
     };
-    let found = discover::discover(workspace, capabilities, listing.request.build, means).await?;
+    let found = discover::discover(workspace, begun, means).await?;
     if let Some(owner) = Arc::into_inner(owner) {
         owner.close().await;
     }
-    let planned = understood.plan(&found, listing.subset.read(&workspace.target_directory))?;
+    let planned = understood.plan(&found, listing.subset.subset(&workspace.target_directory))?;
     let exit = match planned.missing.is_empty() {
         true => Exit::Success,
         false => Exit::CapabilityMissing,

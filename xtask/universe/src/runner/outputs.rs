@@ -7,16 +7,16 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::thread::{Scope, ScopedJoinHandle};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
-use super::github;
 use crate::base::atomic_file::write_atomically;
 use crate::base::limits::MARKDOWN_LEN_MAX;
 use crate::report::data::Report;
 use crate::report::events::{self, Events};
 use crate::report::{markdown, timeline, trace};
-use crate::runner::console::{Console, StatusLevel};
+use crate::runner::console::StatusLevel;
 use crate::runner::rundir::{RunDir, remove_report};
 
 const SUMMARY: &str = "summary.md";
@@ -76,43 +76,52 @@ impl OutputArgs {
         elsewhere(self.events.as_deref()).map_or(Ok(()), |path| events.write_to(path))
     }
 
-    /// Writes every output that is a function of the report, and those for GitHub if the run is
-    /// there.
+    /// Begins to render every output that is a function of the report, each in a thread.
+    pub(crate) fn render<'a>(&'a self, scope: &'a Scope<'a, '_>, report: &'a Report) -> Vec<Rendering<'a>> {
+        let outputs: [(_, _, Render); 3] = [
+            (SUMMARY, &self.summary, |report| {
+                markdown::to_markdown(report, MARKDOWN_LEN_MAX)
+            }),
+            (TIMELINE, &self.timeline, timeline::to_html),
+            (TRACE, &self.trace, trace::to_json),
+        ];
+        let wanted = outputs
+            .into_iter()
+            .filter(|(_, also, _)| !also.as_deref().is_some_and(is_off));
+        let rendering = wanted.map(|(name, also, render)| Rendering {
+            name,
+            also,
+            text: scope.spawn(move || render(report)),
+        });
+        rendering.collect()
+    }
+
+    /// Writes them, after the events.
     ///
     /// # Errors
     /// When a file cannot be written; the earlier ones are published then.
-    pub(crate) fn write(&self, report: &Report, directory: &RunDir, console: &Console) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, outputs: Vec<Rendering<'_>>, directory: &RunDir) -> anyhow::Result<()> {
         publish_events(directory)?;
-        let place = |name, also| Destination {
-            directory,
-            name,
-            also,
-        };
-        place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, MARKDOWN_LEN_MAX))?;
-        place(TIMELINE, &self.timeline).write(|| timeline::to_html(report))?;
-        place(TRACE, &self.trace).write(|| trace::to_json(report))?;
-        github::write(report, console)
+        outputs.into_iter().try_for_each(|output| output.write(directory))
     }
 }
 
-/// Where one output goes.
-struct Destination<'a> {
-    directory: &'a RunDir,
-    name: &'a str,
-    /// An additional path, or `off`.
+/// How an output is made.
+type Render = fn(&Report) -> String;
+
+/// An output that is being rendered.
+pub(crate) struct Rendering<'a> {
+    name: &'static str,
+    /// An additional path.
     also: &'a Option<PathBuf>,
+    text: ScopedJoinHandle<'a, String>,
 }
 
-impl Destination<'_> {
-    fn write(&self, render: impl FnOnce() -> String) -> anyhow::Result<()> {
-        if self.also.as_deref().is_some_and(is_off) {
-            return Ok(());
-        }
-        let text = render();
-        let own = [
-            self.directory.path.join(self.name),
-            latest(self.directory, self.name),
-        ];
+impl Rendering<'_> {
+    fn write(self, directory: &RunDir) -> anyhow::Result<()> {
+        let text = self.text.join();
+        let text = text.map_err(|_| anyhow!("could not render `{}`: a bug of the runner", self.name))?;
+        let own = [directory.path.join(self.name), latest(directory, self.name)];
         own.iter()
             .chain(self.also)
             .try_for_each(|path| write_atomically(path, &text))

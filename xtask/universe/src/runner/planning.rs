@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use crate::base::exit::Stop;
-use crate::machine::capability::{Capabilities, detect};
+use crate::machine::capability;
 use crate::runner::discover::{Discovered, capability_states};
 use crate::select::filter::{Filter, FilterArgs};
 use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, PlanOptions, Required};
+use crate::select::plan::{CapabilityState, Ignored, Plan, PlanOptions, Required};
 use crate::select::scripts::Scripts;
 use crate::select::subset::Subset;
 use crate::workspace::cargo::BuildArgs;
@@ -48,24 +48,21 @@ pub(crate) struct Planned {
 }
 
 impl PlanRequest<'_> {
-    /// Reads filters, overrides, scripts and requirements, and probes what can be probed without a
-    /// build.
+    /// Reads filters, overrides, scripts and requirements.
     ///
     /// # Errors
     /// When one of them is invalid.
-    pub(crate) fn probe(&self, workspace: &Workspace) -> Result<(Understood, Capabilities), Stop> {
-        let filter = self.filter.parse()?;
-        let (rules, scripts) = (Rules::of(workspace)?, Scripts::of(workspace)?);
-        let capabilities = detect(self.build.fuse.mode, &workspace.config);
-        let understood = Understood {
-            filter,
-            rules,
-            scripts,
-            required: Required::parse(&self.required, &capability_states(&capabilities))?,
+    pub(crate) fn understand(&self, workspace: &Workspace) -> Result<Understood, Stop> {
+        let untried = |name: &str| (name.to_owned(), CapabilityState::Missing("not tried".to_owned()));
+        let untried = capability::names(&workspace.config).map(untried).collect();
+        Ok(Understood {
+            filter: self.filter.parse()?,
+            rules: Rules::of(workspace)?,
+            scripts: Scripts::of(workspace)?,
+            required: Required::parse(&self.required, &untried)?,
             ignored: self.ignored,
             seed: self.seed,
-        };
-        Ok((understood, capabilities))
+        })
     }
 }
 

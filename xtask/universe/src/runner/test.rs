@@ -29,6 +29,7 @@ use crate::base::terminal::Colour;
 use crate::base::text::positive;
 use crate::report::junit::Dialect;
 use crate::runner::archive::ArchiveArgs;
+use crate::runner::discover::HeadStart;
 use crate::runner::execution::{Caps, Debugging, Output, Settings};
 use crate::runner::limits_and_leaks::LimitsAndLeaksArgs;
 use crate::runner::list::{self, ListForm, Listing};
@@ -198,6 +199,9 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     run.remember(&report);
     run.summarise(&ended, &report);
     let exit = published.map_or_else(|stop| stop.after(exit).exit, |()| exit);
+    if let Ok(finished) = ended {
+        finished.leaving.gone().await;
+    }
     run.all_shown().map_err(|stop| stop.after(exit))?;
     Ok(exit)
 }
@@ -206,15 +210,18 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     run.args.schedule.subset.check()?;
     run.events.phase("probe");
-    let (understood, capabilities) = run.args.request(run.seed).probe(&run.workspace)?;
-    let subset = run.read_subset();
-    let preparation = Preparation::prepare(run)?;
-    let filter = &understood.filter;
-    let found = preparation
-        .discover(run, capabilities, &mut interrupts, filter)
-        .await?;
+    let understood = run.args.request(run.seed).understand(&run.workspace)?;
+    let begun = HeadStart::begin(&run.workspace, &run.args.build, &understood.filter)?;
+    let subset = run.subset();
+    let preparation = match Preparation::prepare(run) {
+        Ok(preparation) => preparation,
+        Err(stop) => {
+            begun.end().await;
+            return Err(stop);
+        }
+    };
+    let found = preparation.discover(run, begun, &mut interrupts).await?;
     let warnings = run.idle(&understood, &found);
-    let subset = subset.await.map_err(anyhow::Error::from)?;
     let Planned {
         plan,
         options,
@@ -226,13 +233,14 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     };
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
-    let mut ran = preparation.run(run, plan, &found, interrupts).await;
+    let (mut ran, leaving) = preparation.run(run, plan, &found, interrupts).await;
     options.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,
         missing,
         outstanding,
         found,
+        leaving,
     })
 }
 

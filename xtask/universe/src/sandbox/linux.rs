@@ -180,25 +180,38 @@ impl Keeper {
         wire::end_lost(&self.socket, scratch)
     }
 
-    /// Dismisses it after everything that it started has ended. Returns when it is gone, or after a
-    /// time limit.
-    pub(crate) async fn close(self) {
+    /// Dismisses it after everything that it started has ended.
+    pub(crate) fn dismiss(self) -> Dismissed {
         let Keeper {
             socket,
-            mut process,
+            process,
             idle,
             scratch,
             ..
         } = self;
         drop((socket, idle));
-        if !has_ended(&mut process)
+        Dismissed { process, scratch }
+    }
+}
+
+/// A keeper that exits.
+#[derive(Debug)]
+pub(crate) struct Dismissed {
+    process: Child,
+    scratch: PathBuf,
+}
+
+impl Dismissed {
+    /// Returns when it is gone, or after a time limit.
+    pub(crate) async fn gone(mut self) {
+        if !has_ended(&mut self.process)
             .await
             .is_some_and(|status| status.success())
         {
             // It was killed, or a test that it cannot end keeps it alive. This run ends normally,
             // so no later run will look for its leftovers.
-            fuse_connections::abort_all_below(&scratch);
-            has_ended(&mut process).await;
+            fuse_connections::abort_all_below(&self.scratch);
+            has_ended(&mut self.process).await;
         }
     }
 }

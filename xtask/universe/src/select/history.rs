@@ -10,10 +10,13 @@ mod record;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::base::limits::DURATIONS_MAX;
 use crate::report::data::{Report, Suite};
+#[cfg(test)]
+pub(crate) use record::Version;
 pub(crate) use record::{Record, Verdict};
 
 /// Where the history of a workspace is, below cargo's target directory.
@@ -27,10 +30,22 @@ pub(crate) struct HistoryFile {
     shard: Option<String>,
 }
 
-/// The records of each test, by its id.
+/// The records of each test. The files are read when a record is needed, once: a run in which all
+/// tests pass may need none, and the files have thousands of lines.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    tests: BTreeMap<String, Past>,
+    source: Option<Source>,
+    /// By the id of the test.
+    tests: OnceLock<BTreeMap<String, Past>>,
+}
+
+/// What a history is read from.
+#[derive(Debug)]
+enum Source {
+    /// The history that all shards of a run share.
+    Shared(PathBuf),
+    /// The same, and the records of the shards beside it.
+    All(PathBuf),
 }
 
 /// The records of one test, the oldest first.
@@ -49,14 +64,13 @@ impl HistoryFile {
     }
 
     /// The history that all shards of a run share.
-    pub(crate) fn read_shared(&self) -> History {
-        History::of(ndjson::read(&self.path))
+    pub(crate) fn shared(&self) -> History {
+        History::from(Source::Shared(self.path.clone()))
     }
 
     /// The history that all shards share, and the records of the shards beside it.
-    pub(crate) fn read(&self) -> History {
-        let files = ndjson::shards(&self.path).into_iter().chain([self.path.clone()]);
-        History::of(files.flat_map(|path| ndjson::read(&path)).collect())
+    pub(crate) fn all(&self) -> History {
+        History::from(Source::All(self.path.clone()))
     }
 
     /// Adds the results of a run.
@@ -73,22 +87,59 @@ impl HistoryFile {
     }
 }
 
-impl History {
-    fn of(mut records: Vec<Record>) -> History {
-        // The ids of runs begin with the second of their start. Within one run, the order of the
-        // lines is that of the ends.
-        records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
-        let mut history = History::default();
-        for record in records {
-            history.tests.entry(record.test.clone()).or_default().add(record);
+impl Source {
+    fn records(&self) -> Vec<Record> {
+        match self {
+            Source::Shared(path) => ndjson::read(path),
+            Source::All(path) => {
+                let files = ndjson::shards(path).into_iter().chain([path.clone()]);
+                files.flat_map(|path| ndjson::read(&path)).collect()
+            }
         }
-        history
+    }
+}
+
+impl From<Source> for History {
+    fn from(source: Source) -> History {
+        History {
+            source: Some(source),
+            tests: OnceLock::new(),
+        }
+    }
+}
+
+/// The records of each test, by its id.
+fn by_test(mut records: Vec<Record>) -> BTreeMap<String, Past> {
+    // The ids of runs begin with the second of their start. Within one run, the order of the lines
+    // is that of the ends.
+    records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
+    let mut tests: BTreeMap<String, Past> = BTreeMap::new();
+    for record in records {
+        tests.entry(record.test.clone()).or_default().add(record);
+    }
+    tests
+}
+
+impl History {
+    #[cfg(test)]
+    fn of(records: Vec<Record>) -> History {
+        History {
+            source: None,
+            tests: OnceLock::from(by_test(records)),
+        }
+    }
+
+    /// Reads the files, unless that was done. A thread that comes second waits for the first.
+    pub(crate) fn tests(&self) -> &BTreeMap<String, Past> {
+        let records = || self.source.as_ref().map(Source::records);
+        self.tests.get_or_init(|| by_test(records().unwrap_or_default()))
     }
 
     /// One run, with these results.
     #[cfg(test)]
     pub(crate) fn knowing(results: &[(&str, Verdict)]) -> History {
         let record = |(test, verdict): &(&str, Verdict)| Record {
+            version: Version,
             run: "2026".to_owned(),
             test: (*test).to_owned(),
             verdict: *verdict,
@@ -102,7 +153,7 @@ impl History {
 
     /// The records of this test.
     pub(crate) fn past(&self, id: &str) -> Option<&Past> {
-        self.tests.get(id)
+        self.tests().get(id)
     }
 
     /// How the test ended when it last ran.
@@ -118,8 +169,11 @@ impl History {
     /// Adds to each failure how often the test failed before.
     pub(crate) fn annotate(&self, suites: &mut [Suite]) {
         for case in suites.iter_mut().flat_map(|suite| &mut suite.cases) {
-            let words = self.past(&case.id).map(Past::words);
-            let (Some(failure), Some(words)) = (case.failure_mut(), words) else {
+            let id = case.id.clone();
+            let Some(failure) = case.failure_mut() else {
+                continue;
+            };
+            let Some(words) = self.past(&id).map(Past::words) else {
                 continue;
             };
             if !failure.detail.is_empty() {
@@ -179,9 +233,11 @@ impl Past {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::data::{Case, Failure, Outcome};
 
     fn record(run: u32, verdict: Verdict, ms: u64) -> Record {
         Record {
+            version: Version,
             run: format!("2026-{run:03}-x"),
             started_ms: 0,
             test: "p::t$f".to_owned(),
@@ -202,12 +258,12 @@ mod tests {
     #[test]
     fn a_history_of_an_earlier_version_is_still_read() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/select/history/earlier/history.ndjson");
-        let history = HistoryFile::new(Some(&path), Path::new("/nowhere"), None).read();
+        let history = HistoryFile::new(Some(&path), Path::new("/nowhere"), None).all();
         let last = |name: &str| history.last(&format!("sample::{name}"));
         assert_eq!(last("sample$tests::passes"), Some(Verdict::Passed));
         assert_eq!(last("t$fails"), Some(Verdict::Failed));
         assert_eq!(last("t$is_flaky"), Some(Verdict::Flaky));
-        assert_eq!(history.tests.len(), 6);
+        assert_eq!(history.tests().len(), 6);
         assert_eq!(
             history.duration("sample::t$is_slow"),
             Some(Duration::from_millis(2078))
@@ -222,7 +278,7 @@ mod tests {
         std::fs::write(directory.path().join("history.1-of-2.ndjson"), line(1)).unwrap();
         std::fs::write(&path, line(1) + &line(2) + &line(1)).unwrap();
         let place = HistoryFile::new(Some(&path), Path::new("/nowhere"), None);
-        for history in [place.read(), place.read_shared()] {
+        for history in [place.all(), place.shared()] {
             let words = history.past("p::t$f").map(Past::words);
             assert_eq!(words.as_deref(), Some("failed in 2 of the last 2 runs"));
         }
@@ -240,6 +296,34 @@ mod tests {
         for lines in [vec![early.clone(), late.clone()], vec![late, early]] {
             assert_eq!(History::of(lines).last("p::t$f"), Some(Verdict::Passed));
         }
+    }
+
+    #[test]
+    fn only_failures_need_the_history_at_the_end_of_a_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        let history = HistoryFile::new(Some(&path), Path::new("/nowhere"), None).all();
+        let suites = |outcome| {
+            let case = Case::new("p::t$f".to_owned(), "c".to_owned(), "f".to_owned(), outcome);
+            let (started, elapsed) = (std::time::SystemTime::UNIX_EPOCH, Duration::ZERO);
+            vec![Suite {
+                name: "s".to_owned(),
+                started,
+                elapsed,
+                cases: vec![case],
+            }]
+        };
+        history.annotate(&mut suites(Outcome::Passed));
+        // A file that was read before does not have this line.
+        std::fs::write(&path, record(1, Verdict::Failed, 1).to_line().unwrap()).unwrap();
+        let mut failed = suites(Outcome::Failed(Failure {
+            kind: "panic".into(),
+            message: String::new(),
+            detail: String::new(),
+        }));
+        history.annotate(&mut failed);
+        let failure = failed[0].cases[0].failure().unwrap();
+        assert_eq!(failure.detail, "history: failed in the only run so far");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::report::data::{Failure, Skip};
 use crate::report::kinds::SkipKind;
 use crate::select::demand::Demand;
 use crate::select::filter::{Filter, Subject};
+use crate::select::history::History;
 use crate::select::ignore::Ignore;
 pub(crate) use crate::select::ignored::Ignored;
 use crate::select::overrides::{Rules, Treatment};
@@ -157,8 +158,8 @@ pub(crate) struct Plan {
     /// failed tests.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
-    /// By the number of a test: how long it took in earlier runs.
-    usual_times: Vec<Option<Duration>>,
+    /// How long tests took in earlier runs.
+    history: Arc<History>,
     /// What runs before tests.
     pub(crate) scripts: Vec<Script>,
     /// By the number of a test: the numbers of the scripts that it needs.
@@ -189,8 +190,6 @@ impl Plan {
             .iter()
             .map(|(test, _)| options.rules.treatment(test))
             .collect();
-        let usual = |test: &Test| options.subset.history.duration(&test.id());
-        let usual_times = tests.iter().map(|(test, _)| usual(test)).collect();
         let scripts = tests.iter().map(|(test, _)| options.scripts.needed_by(test));
         let needed_scripts = scripts.collect();
         let order = order::order(&tests, &treatments, options);
@@ -204,7 +203,7 @@ impl Plan {
             omitted,
             outstanding,
             treatments,
-            usual_times,
+            history: Arc::clone(&options.subset.history),
             scripts: options.scripts.all(),
             needed_scripts,
         })
@@ -217,7 +216,7 @@ impl Plan {
 
     /// How long the test with this number took in earlier runs, if it ran.
     pub(crate) fn usual_time(&self, number: usize) -> Option<Duration> {
-        self.usual_times.get(number).copied().flatten()
+        self.history.duration(&self.tests.get(number)?.0.id())
     }
 
     /// The numbers of the scripts that the test with this number needs, in the order in which they

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
@@ -44,9 +45,9 @@ pub(crate) struct Shard {
 pub(crate) struct Subset {
     pub(crate) shard: Option<Shard>,
     pub(crate) choice: Choice,
-    pub(crate) history: History,
-    /// The id of the history that all shards share; they must not use each other's results.
-    shared: History,
+    pub(crate) history: Arc<History>,
+    /// The history that all shards share; they must not use each other's results.
+    shared: Arc<History>,
 }
 
 /// How this run uses the results of earlier runs.
@@ -83,8 +84,8 @@ impl SubsetArgs {
         )
     }
 
-    /// Reads the history.
-    pub(crate) fn read(&self, target_directory: &Path) -> Subset {
+    /// The choice, and the history, which is not yet read.
+    pub(crate) fn subset(&self, target_directory: &Path) -> Subset {
         let place = self.place(target_directory);
         Subset {
             shard: self.shard,
@@ -93,19 +94,26 @@ impl SubsetArgs {
                 (false, true) => Choice::FailedFirst,
                 (false, false) => Choice::All,
             },
-            history: place.read(),
-            shared: self.shard.map(|_| place.read_shared()).unwrap_or_default(),
+            history: Arc::new(place.all()),
+            shared: Arc::new(self.shard.map(|_| place.shared()).unwrap_or_default()),
         }
     }
 }
 
 impl Subset {
+    /// The histories without which these tests cannot be planned.
+    pub(crate) fn needed(&self) -> Vec<Arc<History>> {
+        let by_choice = (self.choice != Choice::All).then(|| Arc::clone(&self.history));
+        let by_shard = self.shard.map(|_| Arc::clone(&self.shared));
+        by_choice.into_iter().chain(by_shard).collect()
+    }
+
     /// For a choice when only these records, `(test, verdict)`, are known.
     #[cfg(test)]
     pub(crate) fn knowing(choice: Choice, records: &[(&str, Verdict)]) -> Subset {
         Subset {
             choice,
-            history: History::knowing(records),
+            history: Arc::new(History::knowing(records)),
             ..Subset::default()
         }
     }

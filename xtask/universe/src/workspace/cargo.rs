@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use xshell::{Cmd, Shell};
 
 use crate::base::compile_error::CompileError;
@@ -93,59 +94,133 @@ pub(crate) async fn build(
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
-    let (command, line) = build_command(workspace, selection, args)?;
-    let shown = match selection {
-        Selection::DocTests { .. } => Shown::WithoutStatus,
-        Selection::Tests { .. } | Selection::Binaries { .. } => Shown::All,
-    };
-    let mut child = spawn(command)?;
-    let group = child.id();
-    let said = Said::new();
-    let output = async {
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let shown = tee(err, &said, shown);
-        let (built, ()) = tokio::join!(collect(out, workspace, &said), shown);
-        (child.wait().await, built)
-    };
-    let (status, built) = tokio::select! {
-        ended = output => ended,
-        signal = interrupts.next() => {
-            line.cut(group);
-            child.wait().await.ok();
-            return Err(signal.stop());
+    Cargo::start(workspace, selection, args)?
+        .finish(workspace, interrupts)
+        .await
+}
+
+/// Cargo at work. On Linux it ends if this is dropped; elsewhere it ends by itself.
+#[derive(Debug)]
+struct Cargo {
+    child: Child,
+    line: Line,
+    shown: Shown,
+}
+
+impl Cargo {
+    fn start(workspace: &Workspace, selection: Selection<'_>, args: &BuildArgs) -> Result<Cargo, Stop> {
+        let (command, line) = build_command(workspace, selection, args)?;
+        let shown = match selection {
+            Selection::DocTests { .. } => Shown::WithoutStatus,
+            Selection::Tests { .. } | Selection::Binaries { .. } => Shown::All,
+        };
+        let child = spawn(command)?;
+        Ok(Cargo { child, line, shown })
+    }
+
+    /// Ends it, and waits for its end.
+    async fn end(mut self) {
+        self.line.cut(self.child.id());
+        self.child.wait().await.ok();
+    }
+
+    /// Shows what it says, and waits for it.
+    async fn finish(self, workspace: &Workspace, interrupts: &mut Interrupts) -> Result<Build, Stop> {
+        let Cargo {
+            mut child,
+            line,
+            shown,
+        } = self;
+        let group = child.id();
+        let said = Said::new();
+        let output = async {
+            let (out, err) = (child.stdout.take(), child.stderr.take());
+            let shown = tee(err, &said, shown);
+            let (built, ()) = tokio::join!(collect(out, workspace, &said), shown);
+            (child.wait().await, built)
+        };
+        let (status, built) = tokio::select! {
+            ended = output => ended,
+            signal = interrupts.next() => {
+                line.cut(group);
+                child.wait().await.ok();
+                return Err(signal.stop());
+            }
+        };
+        match status {
+            Ok(status) if status.success() => Ok(built),
+            Ok(status) => Err(failure(status, &said.kept(), built.compile_errors)),
+            Err(error) => Err(Stop::new(
+                Exit::BuildFailed,
+                FailureKind::Build,
+                format!("could not wait for cargo: {error}"),
+            )),
         }
-    };
-    match status {
-        Ok(status) if status.success() => Ok(built),
-        Ok(status) => Err(failure(status, &said.kept(), built.compile_errors)),
-        Err(error) => Err(Stop::new(
-            Exit::BuildFailed,
-            FailureKind::Build,
-            format!("could not wait for cargo: {error}"),
-        )),
     }
 }
 
-/// Builds all tests with one command, and asks cargo with another how it would run doc tests. Cargo
-/// is not asked if there can't be any.
-pub(crate) async fn build_tests(
-    workspace: &Workspace,
-    features: &[String],
-    args: &BuildArgs,
-    interrupts: &mut Interrupts,
-) -> Result<Build, Stop> {
-    let mut built = match args.doc_tests_wanted() {
-        DocTests::Only => Build::default(),
-        DocTests::With | DocTests::Without => {
-            build(workspace, Selection::Tests { features }, args, interrupts).await?
-        }
-    };
-    let documented = args.documented(workspace);
-    if !documented.is_empty() {
-        let asked = build(workspace, Selection::DocTests { features }, args, interrupts).await?;
-        built.add_doc_tests(asked.rustdoc_calls, workspace, &documented);
+/// A build of all tests with one command. Another one asks cargo how it would run doc tests, unless
+/// there can't be any.
+#[derive(Debug)]
+pub(crate) struct Building {
+    features: Vec<String>,
+    /// `None` if only doc tests run.
+    tests: Option<Cargo>,
+    /// The packages that have doc tests, by id.
+    documented: JoinHandle<Vec<String>>,
+}
+
+impl Building {
+    /// Starts the first command, inside a runtime.
+    ///
+    /// # Errors
+    /// When cargo cannot be started.
+    pub(crate) fn start(
+        workspace: &Workspace,
+        features: &[String],
+        args: &BuildArgs,
+    ) -> Result<Building, Stop> {
+        let selection = Selection::Tests { features };
+        let tests = match args.doc_tests_wanted() {
+            DocTests::Only => None,
+            DocTests::With | DocTests::Without => Some(Cargo::start(workspace, selection, args)?),
+        };
+        Ok(Building {
+            features: features.to_vec(),
+            tests,
+            documented: tokio::task::spawn_blocking(args.documented(workspace)),
+        })
     }
-    Ok(built)
+
+    /// Ends it, and waits for its end.
+    pub(crate) async fn end(self) {
+        if let Some(cargo) = self.tests {
+            cargo.end().await;
+        }
+    }
+
+    /// Waits for what it builds. `workspace` and `args` are those of the start.
+    ///
+    /// # Errors
+    /// When the build fails or is interrupted.
+    pub(crate) async fn finish(
+        self,
+        workspace: &Workspace,
+        args: &BuildArgs,
+        interrupts: &mut Interrupts,
+    ) -> Result<Build, Stop> {
+        let features = &*self.features;
+        let mut built = match self.tests {
+            None => Build::default(),
+            Some(cargo) => cargo.finish(workspace, interrupts).await?,
+        };
+        let documented = self.documented.await.map_err(anyhow::Error::from)?;
+        if !documented.is_empty() {
+            let asked = build(workspace, Selection::DocTests { features }, args, interrupts).await?;
+            built.add_doc_tests(asked.rustdoc_calls, workspace, &documented);
+        }
+        Ok(built)
+    }
 }
 
 /// Cargo with its streams, and the line that holds it.

@@ -212,6 +212,18 @@ impl Workspace {
         self.packages.values().any(|p| p.name == package)
     }
 
+    /// The option by which cargo selects a target of this package, which is named as in the ids of
+    /// tests. `None` if there is no such package, or no such option.
+    pub fn option_for(&self, package: &str, target: &str) -> Option<String> {
+        let package = self.packages.values().find(|p| p.name == package)?;
+        match target.split_once('/') {
+            Some(("doc", _)) => None,
+            Some((table, name)) => Some(format!("--{table}={name}")),
+            None if package.has_library(target) => Some("--lib".to_owned()),
+            None => Some(format!("--test={target}")),
+        }
+    }
+
     /// The names of all features that any member declares.
     pub fn feature_names(&self) -> Vec<String> {
         let names = self.packages.values().flat_map(|package| package.features.keys());

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Capabilities, FuseMode};
+use super::{Capabilities, Capability, FuseMode};
 use crate::workspace::config::Feature;
 
 /// The features to select on `system`, named as in [`std::env::consts::OS`].
@@ -22,6 +22,24 @@ pub(super) fn decide(
     selected.map(|(name, _)| name.clone()).collect()
 }
 
+/// The same, if no capability decides it.
+pub(super) fn certain(
+    system: &str,
+    mode: FuseMode,
+    rules: &BTreeMap<String, Feature>,
+) -> Option<Vec<String>> {
+    let where_all = |available| {
+        let capability = |rule: &Feature| Capability {
+            available,
+            ..Capability::missing(rule.capability.clone(), "assumed")
+        };
+        let list = rules.values().map(capability).collect();
+        decide(system, &Capabilities { list, mode }, rules)
+    };
+    let (least, most) = (where_all(false), where_all(true));
+    (least == most).then_some(least)
+}
+
 fn is_worth_building(rule: &Feature, system: &str, capabilities: &Capabilities) -> bool {
     let names = |systems: &[String]| systems.iter().any(|name| name == system);
     let is_off = rule.capability == "fuse" && capabilities.mode == FuseMode::Off;
@@ -32,7 +50,6 @@ fn is_worth_building(rule: &Feature, system: &str, capabilities: &Capabilities) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::Capability;
     use super::*;
 
     fn rules() -> BTreeMap<String, Feature> {
@@ -50,6 +67,16 @@ mod tests {
     fn selected(system: &str, capability: Capability, mode: FuseMode) -> Vec<String> {
         let list = vec![capability];
         decide(system, &Capabilities { list, mode }, &rules())
+    }
+
+    #[test]
+    fn features_are_certain_where_no_capability_decides_them() {
+        let certain = |system, mode| certain(system, mode, &rules());
+        assert_eq!(certain("linux", FuseMode::Auto), Some(vec!["fuse".to_owned()]));
+        assert_eq!(certain("linux", FuseMode::Off), Some(vec![]));
+        assert_eq!(certain("macos", FuseMode::Auto), None);
+        assert_eq!(certain("macos", FuseMode::Off), Some(vec![]));
+        assert_eq!(certain("windows", FuseMode::Off), None);
     }
 
     fn present(name: &'static str) -> Capability {

@@ -20,7 +20,7 @@ use crate::report::kept_files::KeptFiles;
 use crate::report::kinds::LeakKind;
 use crate::sandbox::isolation::{Isolation, Level, Network};
 #[cfg(target_os = "linux")]
-use crate::sandbox::linux::{Control, Instruction, Keeper, Order};
+use crate::sandbox::linux::{Control, Dismissed, Instruction, Keeper, Order};
 use crate::sandbox::removal;
 
 /// Starts tests and makes sure that nothing of them remains.
@@ -241,10 +241,37 @@ impl Owner {
 
     /// Returns when nothing that it started is left.
     pub(crate) async fn close(self) {
+        self.dismiss().gone().await;
+    }
+
+    /// Dismisses it after its last test. The kernel needs some milliseconds to remove a box.
+    pub(crate) fn dismiss(self) -> Leaving {
         match self {
             #[cfg(target_os = "linux")]
-            Owner::Keeper(keeper) => keeper.close().await,
-            Owner::Group { .. } => {}
+            Owner::Keeper(keeper) => Leaving::Keeper(keeper.dismiss()),
+            Owner::Group { .. } => Leaving::Gone,
+        }
+    }
+}
+
+/// An owner that was dismissed.
+#[derive(Debug)]
+#[must_use = "the run has to wait until nothing is left"]
+pub(crate) enum Leaving {
+    /// Its keeper exits.
+    #[cfg(target_os = "linux")]
+    Keeper(Dismissed),
+    /// There is no keeper.
+    Gone,
+}
+
+impl Leaving {
+    /// Returns when nothing that the owner started is left.
+    pub(crate) async fn gone(self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Leaving::Keeper(keeper) => keeper.gone().await,
+            Leaving::Gone => {}
         }
     }
 }

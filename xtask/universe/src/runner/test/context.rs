@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::task::JoinHandle;
-
 use super::Args;
 use super::debugger;
 use crate::base::clock;
@@ -22,7 +20,8 @@ use crate::report::places::Places;
 use crate::report::slowest;
 use crate::runner::console::{Console, Summary, took};
 use crate::runner::discover::Discovered;
-use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Setups, Stage};
+use crate::runner::execution::{Dropped, Ending, Leaving, Owner, Ran, Settings, Setups, Stage};
+use crate::runner::github;
 use crate::runner::outputs::elsewhere;
 use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
@@ -74,6 +73,8 @@ pub(super) struct Finished {
     /// now.
     pub(super) outstanding: usize,
     pub(super) found: Discovered,
+    /// The owner of the tests. It exits while the reports are written.
+    pub(super) leaving: Leaving,
 }
 
 impl<'a> Run<'a> {
@@ -149,11 +150,15 @@ impl<'a> Run<'a> {
         Ok(owner)
     }
 
-    /// The results of earlier runs, read during the build.
-    pub(super) fn read_subset(&self) -> JoinHandle<Subset> {
-        let args = self.args.schedule.subset.clone();
-        let place = self.workspace.target_directory.clone();
-        tokio::task::spawn_blocking(move || args.read(&place))
+    /// The results of earlier runs. Those that this run needs before its tests start are read
+    /// during the build.
+    pub(super) fn subset(&self) -> Subset {
+        let subset = self.args.schedule.subset.subset(&self.workspace.target_directory);
+        let forecast = self.console.is_live().then(|| Arc::clone(&subset.history));
+        for history in subset.needed().into_iter().chain(forecast) {
+            tokio::task::spawn_blocking(move || history.tests().len());
+        }
+        subset
     }
 
     /// The settings for this machine. Prints a line if it is slow.
@@ -415,13 +420,14 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("warning: could not write all events: {trouble}"));
         }
-        let xml = junit::to_xml(report, self.args.junit_dialect);
-        let published = xml
-            .and_then(|xml| {
-                self.directory
-                    .publish(&xml, elsewhere(self.args.junit.as_deref()))
-            })
-            .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
+        let published = std::thread::scope(|scope| {
+            let outputs = self.args.outputs.render(scope, report);
+            let xml = junit::to_xml(report, self.args.junit_dialect)?;
+            let also = elsewhere(self.args.junit.as_deref());
+            self.directory.publish(&xml, also)?;
+            self.args.outputs.write(outputs, &self.directory)?;
+            github::write(report, &self.console)
+        });
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));
             Stop::new(Exit::ReportFailed, FailureKind::Report, format!("{error:#}"))

@@ -9,11 +9,9 @@ use super::context::{Resources, Run};
 use crate::base::exit::Stop;
 use crate::base::interrupt::Interrupts;
 use crate::base::os;
-use crate::machine::capability::Capabilities;
-use crate::runner::discover::{self, Discovered, Means};
-use crate::runner::execution::{self, Owner, Ran};
+use crate::runner::discover::{self, Discovered, HeadStart, Means};
+use crate::runner::execution::{self, Leaving, Owner, Ran};
 use crate::runner::suspension::Pauses;
-use crate::select::filter::Filter;
 use crate::select::plan::Plan;
 
 /// Prepared before the build, so that probes run where the tests will run.
@@ -46,27 +44,25 @@ impl Preparation {
     pub(super) async fn discover(
         &self,
         run: &Run<'_>,
-        capabilities: Capabilities,
+        begun: HeadStart,
         interrupts: &mut Interrupts,
-        filter: &Filter,
     ) -> Result<Discovered, Stop> {
         let means = Means {
             interrupts,
             events: &run.events,
             owner: &self.owner,
-            filter,
         };
-        discover::discover(&run.workspace, capabilities, &run.args.build, means).await
+        discover::discover(&run.workspace, begun, means).await
     }
 
-    /// Runs the plan. When this returns, nothing that was started is left.
+    /// Runs the plan. When this returns, nothing that a test started is left, and the owner leaves.
     pub(super) async fn run(
         self,
         run: &Run<'_>,
         plan: Plan,
         found: &Discovered,
         interrupts: Interrupts,
-    ) -> Ran {
+    ) -> (Ran, Leaving) {
         let resources = Resources {
             settings: run.stretched(self.factor.await.unwrap_or(1.0)),
             owner: Arc::clone(&self.owner),
@@ -75,9 +71,7 @@ impl Preparation {
         let stage = run.stage(plan, found, resources);
         let ran = execution::run(&stage, interrupts).await;
         drop(stage);
-        if let Some(owner) = Arc::into_inner(self.owner) {
-            owner.close().await;
-        }
-        ran
+        let leaving = Arc::into_inner(self.owner).map_or(Leaving::Gone, Owner::dismiss);
+        (ran, leaving)
     }
 }

@@ -113,6 +113,7 @@ mod tests {
 
     fn record(run: &str) -> Record {
         Record {
+            version: super::super::record::Version,
             run: run.to_owned(),
             test: "p::t$f".to_owned(),
             verdict: Verdict::Passed,

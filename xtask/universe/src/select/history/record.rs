@@ -12,9 +12,33 @@ use crate::report::data::{Case, Outcome, Report};
 /// The version of the lines that are written; lines of other versions are skipped.
 const VERSION: u32 = 1;
 
+/// [`VERSION`] in a line. A line with another one is not a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub(crate) struct Version;
+
+impl TryFrom<u32> for Version {
+    type Error = String;
+
+    fn try_from(version: u32) -> Result<Version, String> {
+        match version {
+            VERSION => Ok(Version),
+            other => Err(format!("version {other} is unknown")),
+        }
+    }
+}
+
+impl From<Version> for u32 {
+    fn from(Version: Version) -> u32 {
+        VERSION
+    }
+}
+
 /// The result of a test in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
+    #[serde(rename = "v")]
+    pub(crate) version: Version,
     /// The id of the run; later runs have greater ones.
     pub(crate) run: String,
     /// When it began, in milliseconds since 1970: several runs may have begun in one second. 0 in
@@ -41,21 +65,6 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// A line of the file.
-#[derive(Serialize)]
-struct Line<T> {
-    v: u32,
-    #[serde(flatten)]
-    record: T,
-}
-
-/// The part of a line that says how to read the rest. Separate, because there are thousands of
-/// lines and a flattened structure takes three times as long to read.
-#[derive(Deserialize)]
-struct Version {
-    v: u32,
-}
-
 impl Record {
     /// When the run began, `20261126-020115`.
     pub(super) fn second(&self) -> &str {
@@ -64,17 +73,12 @@ impl Record {
 
     /// The line, without its end.
     pub(super) fn to_line(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&Line {
-            v: VERSION,
-            record: self,
-        })
+        serde_json::to_string(self)
     }
 
     /// Parses a line; `None` if it is incomplete or of an unknown version.
     pub(super) fn from_line(line: &str) -> Option<Record> {
-        let Version { v } = serde_json::from_str(line).ok()?;
-        let is_known = v == VERSION;
-        is_known.then(|| serde_json::from_str(line).ok()).flatten()
+        serde_json::from_str(line).ok()
     }
 }
 
@@ -98,6 +102,7 @@ pub(super) fn records(report: &Report) -> Vec<Record> {
             .max()
             .unwrap_or(Verdict::Passed);
         Record {
+            version: Version,
             run: report.run_id.clone(),
             started_ms,
             test: test.to_owned(),

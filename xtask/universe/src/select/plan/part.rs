@@ -43,14 +43,19 @@ pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, O
     let mut omitted = Omitted::default();
     let (mut part, mut others) = (Vec::new(), Vec::new());
     for ((test, id), is_mine) in selected.into_iter().zip(&ids).zip(subset.in_shard(&ids)) {
-        let counter = match (is_mine, subset.choice, subset.history.last(id)) {
-            (false, ..) => &mut omitted.other_shards,
-            (true, Choice::FailedOnly, Some(Verdict::Passed | Verdict::Flaky)) => &mut omitted.passed,
-            (true, Choice::FailedOnly, None) => &mut omitted.never_ran,
-            (true, ..) => {
-                part.push(test);
-                continue;
-            }
+        let last = || subset.history.last(id);
+        let counter = match (is_mine, subset.choice) {
+            (false, _) => Some(&mut omitted.other_shards),
+            (true, Choice::All | Choice::FailedFirst) => None,
+            (true, Choice::FailedOnly) => match last() {
+                Some(Verdict::Passed | Verdict::Flaky) => Some(&mut omitted.passed),
+                None => Some(&mut omitted.never_ran),
+                Some(Verdict::Failed) => None,
+            },
+        };
+        let Some(counter) = counter else {
+            part.push(test);
+            continue;
         };
         *counter += 1;
         if is_mine {

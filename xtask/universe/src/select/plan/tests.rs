@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::select::filter::Match;
+use crate::select::history::HistoryFile;
 use crate::workspace::cargo::Harness;
 use crate::workspace::cargo::platform::Platform;
 
@@ -69,6 +70,22 @@ fn requiring(words: &[&str]) -> PlanOptions {
         required: Required::parse(&words, &capability_states()).unwrap(),
         ..PlanOptions::default()
     }
+}
+
+/// Reading thousands of lines takes longer than all else before the first test.
+#[test]
+fn a_plan_of_all_tests_needs_no_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.ndjson");
+    let mut options = PlanOptions::default();
+    options.subset.history = Arc::new(HistoryFile::new(Some(&path), directory.path(), None).all());
+    let tests = plain_tests(&["t"]);
+    let plan = Plan::make(tests, &Filter::default(), &capability_states(), &options).unwrap();
+    assert_eq!(options.subset.needed().len(), 0);
+    // A file that was read before does not have this line.
+    let line = r#"{"v":1,"run":"r-1","test":"p::suite$t","verdict":"passed","attempts":1,"rounds":1,"ms":7}"#;
+    std::fs::write(&path, format!("{line}\n")).unwrap();
+    assert_eq!(plan.usual_time(0), Some(Duration::from_millis(7)));
 }
 
 #[test]

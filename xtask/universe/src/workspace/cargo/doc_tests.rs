@@ -178,14 +178,16 @@ impl BuildArgs {
 
     /// Whether there may be doc tests to run.
     pub(crate) fn has_doc_tests(&self, workspace: &Workspace) -> bool {
-        !self.documented(workspace).is_empty()
+        !self.documented(workspace)().is_empty()
     }
 
     /// The libraries whose documentation is tested, by the ids of their packages. A library whose
-    /// own sources contain no example is one only if a person asks for doc tests.
-    pub(super) fn documented<'a>(&self, workspace: &'a Workspace) -> Vec<&'a str> {
+    /// own sources contain no example is one only if a person asks for doc tests. The answer reads
+    /// these sources, which takes a while.
+    pub(super) fn documented(&self, workspace: &Workspace) -> impl FnOnce() -> Vec<String> + use<> {
         let wanted = self.doc_tests_wanted();
-        let is_tested = |package: &&Arc<Package>| {
+        let members: Vec<Arc<Package>> = self.members(workspace).into_iter().cloned().collect();
+        let is_tested = move |package: &Arc<Package>| {
             let root = package.doc_tested_library();
             root.is_some_and(|root| match wanted {
                 DocTests::Without => false,
@@ -193,23 +195,22 @@ impl BuildArgs {
                 DocTests::With => doc_comments::may_have_examples(package.directory(), root),
             })
         };
-        let members = self.members(workspace).into_iter();
-        members
-            .filter(is_tested)
-            .map(|package| package.id.as_str())
-            .collect()
+        move || {
+            let tested = members.iter().filter(|package| is_tested(package));
+            tested.map(|package| package.id.clone()).collect()
+        }
     }
 }
 
 impl Build {
     /// Adds the doc tests of these packages to the tests, one binary for each library.
-    pub(super) fn add_doc_tests(&mut self, calls: Vec<RustdocCall>, workspace: &Workspace, ids: &[&str]) {
+    pub(super) fn add_doc_tests(&mut self, calls: Vec<RustdocCall>, workspace: &Workspace, ids: &[String]) {
         let program = program(&workspace.directory);
         let binaries = calls
             .into_iter()
             .filter_map(|call| call.binary(workspace, &program));
         let mut binaries: Vec<TestBinary> = binaries.collect();
-        binaries.retain(|binary| ids.contains(&binary.package.id.as_str()));
+        binaries.retain(|binary| ids.contains(&binary.package.id));
         binaries.sort_by_key(TestBinary::id);
         self.tests.extend(binaries.into_iter().map(Arc::new));
     }
