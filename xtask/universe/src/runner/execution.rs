@@ -16,9 +16,9 @@ mod places;
 pub mod process;
 mod queue;
 mod results;
-pub(crate) mod room;
 mod rounds;
 pub(crate) mod scripts;
+pub(crate) mod slots;
 mod suites;
 #[cfg(target_os = "linux")]
 mod supervised;
@@ -57,9 +57,9 @@ use process::Halt;
 use queue::Queue;
 pub(crate) use results::Dropped;
 use results::{Admission, Results};
-use room::Room;
 use rounds::Rounds;
 pub(crate) use scripts::Setups;
+use slots::Slots;
 use suites::case;
 
 /// How to run.
@@ -473,8 +473,8 @@ impl Stage {
         let Settings { repeat, jobs, .. } = self.settings;
         let until = repeat.stress.and_then(|time| clock::now().checked_add(time));
         let rounds = Rounds::new(self.plan.order.clone(), self.plan.seed, repeat.count, until);
-        let room = Room::new(jobs, self.plan.group_max.clone());
-        Queue::new(rounds, repeat.copies, self.plan.demands(), room)
+        let slots = Slots::new(jobs, self.plan.group_max.clone());
+        Queue::new(rounds, repeat.copies, self.plan.demands(), slots)
     }
 
     /// How often this test is retried.

@@ -6,7 +6,7 @@
 //! the leftovers of a killed run; see `leftovers`.
 
 pub(crate) mod killed_runs;
-mod place;
+mod runs_directory;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::base::clock;
 #[cfg(unix)]
 use crate::base::folder::{Access, Folder};
 use crate::base::private_directory::make_scratch;
-use place::Place;
+use runs_directory::RunsDirectory;
 
 /// Where the report of the latest run of the tests is, below cargo's target directory.
 pub const PUBLISHED: &str = "xtask/test/junit.xml";
@@ -57,7 +57,7 @@ impl RunDir {
     /// is killed. Checks only that one can be created there.
     pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let home_of_all = target_directory.join("xtask");
-        let (home, runs) = Place::make_all(&home_of_all, kind)?;
+        let (home, runs) = RunsDirectory::make_all(&home_of_all, kind)?;
         let published = home.path().join("junit.xml");
         remove_report(&published)?;
         // Until this run holds its own lock, no other run may take it for dead.
@@ -272,7 +272,7 @@ mod tests {
         let target = tempfile::tempdir().unwrap();
         let runs = target.path().join("xtask/test/runs");
         let killed = runs.join("20261124-020115-0a1b2c");
-        Place::make_all(&target.path().join("xtask"), "test").unwrap();
+        RunsDirectory::make_all(&target.path().join("xtask"), "test").unwrap();
         std::fs::create_dir_all(killed.join("logs")).unwrap();
         for number in 0..2000 {
             std::fs::write(killed.join(format!("logs/{number}.log")), "").unwrap();

@@ -8,8 +8,9 @@
 mod bounded;
 mod build_guard;
 mod forensics;
+mod free_space;
 mod keeper;
-mod keepsake;
+mod kept_files;
 mod leftovers;
 mod namespaces;
 mod network;
@@ -17,7 +18,6 @@ mod processes;
 mod refusals;
 mod rehearsal;
 mod rescue;
-mod room;
 mod sockets;
 mod supervisor;
 mod sys;

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::attempt::Ticket;
-use super::room::{Fit, Room};
 use super::rounds::Rounds;
+use super::slots::{Fit, Slots};
 use crate::select::demand::Demand;
 
 /// The tests that have not run yet.
@@ -20,7 +20,7 @@ pub(super) struct Queue {
     copies: u32,
     /// By the number of the test.
     demands: Vec<Demand>,
-    room: Room,
+    slots: Slots,
     waiting: VecDeque<Batch>,
     /// Tests to retry, and the earliest time of each.
     delayed: Vec<(Instant, Batch)>,
@@ -38,12 +38,12 @@ struct Batch {
 
 impl Queue {
     /// With every test of every round waiting.
-    pub(super) fn new(rounds: Rounds, copies: u32, demands: Vec<Demand>, room: Room) -> Queue {
+    pub(super) fn new(rounds: Rounds, copies: u32, demands: Vec<Demand>, slots: Slots) -> Queue {
         Queue {
             rounds,
             copies: copies.max(1),
             demands,
-            room,
+            slots,
             waiting: VecDeque::new(),
             delayed: Vec::new(),
         }
@@ -60,7 +60,7 @@ impl Queue {
         let mut started = Vec::new();
         while !self.waiting.is_empty() || self.refill(now) {
             let Some(batch) = self.next_that_fits() else { break };
-            let slots = self.room.enter(
+            let slots = self.slots.enter(
                 (batch.number, batch.round),
                 self.demand(batch.number),
                 batch.copies,
@@ -72,7 +72,7 @@ impl Queue {
 
     /// A started test has ended.
     pub(super) fn ended(&mut self, ticket: Ticket) {
-        self.room.leave((ticket.number, ticket.round));
+        self.slots.leave((ticket.number, ticket.round));
     }
 
     /// An ended test is retried, but not before `after`. It goes before all waiting tests.
@@ -123,7 +123,7 @@ impl Queue {
         };
         let first = (round - 1).saturating_mul(self.copies).saturating_add(1);
         for number in order {
-            let together = self.room.together(self.demand(number), self.copies);
+            let together = self.slots.together(self.demand(number), self.copies);
             let starts = (0..self.copies).step_by(together as usize);
             self.waiting.extend(starts.map(|start| Batch {
                 number,
@@ -137,7 +137,7 @@ impl Queue {
 
     fn next_that_fits(&mut self) -> Option<Batch> {
         for (place, batch) in self.waiting.iter().enumerate() {
-            match self.room.fit(self.demand(batch.number), batch.copies) {
+            match self.slots.fit(self.demand(batch.number), batch.copies) {
                 Fit::Now => return self.waiting.remove(place),
                 Fit::Later => return None,
                 Fit::GroupFull => {}

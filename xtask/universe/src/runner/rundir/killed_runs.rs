@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 
 use super::RUN_ID;
-use super::place::{Place, RUNS};
+use super::runs_directory::{RUNS, RunsDirectory};
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections::{self, OwnershipProof};
@@ -68,12 +68,12 @@ enum Fate {
 
 /// Waits until no other run is being created or judges others, and keeps others waiting while the
 /// result lives.
-pub(super) fn take_turn(home: &Place) -> anyhow::Result<File> {
+pub(super) fn take_turn(home: &RunsDirectory) -> anyhow::Result<File> {
     take(home, TURN)
 }
 
 /// Takes one of the locks that all runs share, and holds it while the result lives.
-fn take(home: &Place, name: &str) -> anyhow::Result<File> {
+fn take(home: &RunsDirectory, name: &str) -> anyhow::Result<File> {
     let path = home.path().join(name);
     let file = home
         .lock_file(name)
@@ -146,7 +146,7 @@ pub(crate) enum LeftoverState {
 /// The leftovers of runs of all kinds below `target/xtask`, without those of runs that are or may
 /// be alive.
 pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
-    let Ok(all) = Place::open(home_of_all) else {
+    let Ok(all) = RunsDirectory::open(home_of_all) else {
         return Vec::new();
     };
     if !all.is_closed() {
@@ -156,7 +156,7 @@ pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     kinds.iter().flat_map(|kind| find_of_kind(&all, kind)).collect()
 }
 
-fn find_of_kind(all: &Place, kind: &OsStr) -> Vec<Leftover> {
+fn find_of_kind(all: &RunsDirectory, kind: &OsStr) -> Vec<Leftover> {
     let name = OsStr::new(RUNS);
     let runs = match all.closed(kind) {
         Some(home) if !home.names().iter().any(|found| found == name) => return Vec::new(),
@@ -180,7 +180,7 @@ fn foreign(path: &Path) -> Leftover {
 }
 
 /// The leftovers of the run with this name, unless it is or may be alive.
-fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
+fn judged(runs: &RunsDirectory, name: &OsStr) -> Option<Leftover> {
     let Some(run) = runs.ours(name) else {
         return Some(foreign(&runs.path().join(name)));
     };
@@ -282,8 +282,10 @@ pub(super) fn clear(home_of_all: &Path, kind: &str) {
 }
 
 /// The directory of a kind of run, and that of its runs, if only this user can write there.
-fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(Place, Place)> {
-    let all = Place::open(home_of_all).ok().filter(Place::is_closed)?;
+fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(RunsDirectory, RunsDirectory)> {
+    let all = RunsDirectory::open(home_of_all)
+        .ok()
+        .filter(RunsDirectory::is_closed)?;
     let home = all.closed(kind)?;
     let runs = home.closed(RUNS.as_ref())?;
     Some((home, runs))
@@ -347,7 +349,7 @@ fn id(name: &OsStr) -> Option<&str> {
 
 /// Whether a directory of this user belongs to a run: it has a lock of this user or, if the run was
 /// killed before it created one, a name such as `20261124-020115-0a1b2c`.
-fn is_run(place: &Place) -> bool {
+fn is_run(place: &RunsDirectory) -> bool {
     let has_lock = || {
         let metadata = place.look(LOCK).and_then(|lock| lock.metadata());
         metadata.is_ok_and(|metadata| directory_identity::is_mine(&metadata))
@@ -364,7 +366,7 @@ fn is_run(place: &Place) -> bool {
 
 /// Renames the directory of a run to mark it as rubbish. Returns its present name; if it could not
 /// be renamed, the old one.
-fn put_aside(runs: &Place, name: &OsStr) -> OsString {
+fn put_aside(runs: &RunsDirectory, name: &OsStr) -> OsString {
     let mut rubbish = OsString::from(RUBBISH_PREFIX);
     rubbish.push(name);
     match runs.rename(name, &rubbish) {
@@ -373,7 +375,7 @@ fn put_aside(runs: &Place, name: &OsStr) -> OsString {
     }
 }
 
-fn fate(run: &Place) -> Fate {
+fn fate(run: &RunsDirectory) -> Fate {
     let ended = run.has(ENDED);
     match run.look(LOCK).map(|file| file.try_lock()) {
         Ok(Err(TryLockError::WouldBlock)) => Fate::Alive,
@@ -386,7 +388,7 @@ fn fate(run: &Place) -> Fate {
 
 /// Kills the processes of a killed run and removes all its files. Returns the connections to FUSE
 /// servers that this process may not abort.
-fn destroy(runs: &Place, name: &OsStr) -> Vec<u32> {
+fn destroy(runs: &RunsDirectory, name: &OsStr) -> Vec<u32> {
     let Some(run) = runs.ours(name).filter(is_run) else {
         return Vec::new();
     };
@@ -403,7 +405,7 @@ fn destroy(runs: &Place, name: &OsStr) -> Vec<u32> {
 /// Aborts the connections of a run's tests before the tests are killed: a killed test no longer
 /// shows which connections it serves, and may wait for one of them forever.
 #[cfg(target_os = "linux")]
-fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
+fn abort_connections(run: &RunsDirectory, mark: &str) -> Vec<u32> {
     let scratch = scratch_of(run).filter(Scratch::is_there);
     let proof = scratch.map_or(OwnershipProof::Nowhere, |scratch| {
         OwnershipProof::Below(scratch.path)
@@ -414,13 +416,13 @@ fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
 
 /// Only Linux has such connections.
 #[cfg(not(target_os = "linux"))]
-fn abort_connections(_run: &Place, _mark: &str) -> Vec<u32> {
+fn abort_connections(_run: &RunsDirectory, _mark: &str) -> Vec<u32> {
     Vec::new()
 }
 
 /// Removes the directories of a run. The one whose lock names the other is removed last, so that a
 /// later run can try again.
-fn remove(runs: &Place, run: &Place, name: &OsStr) {
+fn remove(runs: &RunsDirectory, run: &RunsDirectory, name: &OsStr) {
     let scratch = scratch_of(run).filter(Scratch::is_there);
     if scratch.is_none_or(|scratch| removed(&scratch.path, scratch.known.as_ref())) {
         runs.remove(name);
@@ -453,7 +455,7 @@ impl Scratch {
 
 /// The scratch directory that an old run names, if it looks like one of ours. A file that another
 /// user owns is ignored.
-fn scratch_of(run: &Place) -> Option<Scratch> {
+fn scratch_of(run: &RunsDirectory) -> Option<Scratch> {
     let lock = run.look(LOCK).ok()?;
     if !lock
         .metadata()

@@ -30,7 +30,7 @@ use super::processes::Process;
 use super::refusals::Refusals;
 use super::rescue::Rescue;
 use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
-use super::{forensics, keepsake, leftovers, namespaces, processes, room};
+use super::{forensics, free_space, kept_files, leftovers, namespaces, processes};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
 use crate::base::limits::{PROCESSES_MAX, SUPERVISOR_LOOK_INTERVAL};
@@ -313,7 +313,7 @@ impl Supervisor<'_> {
     /// Whether the file system is full, which may be why a test failed.
     fn shortage(&self, status: i32) -> Option<Shortage> {
         let home = self.order.scratch.parent().filter(|_| status != 0)?;
-        room::shortage(home)
+        free_space::shortage(home)
     }
 
     /// Waits for the decision about the test's files, and executes it.
@@ -481,7 +481,7 @@ impl Supervisor<'_> {
             return Reply::Settled { leaks, kept: None };
         }
         let (kept, leaks) = match self.around.level {
-            Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear(rescue)),
+            Level::Box => (kept_files::copy(scratch, &self.order.kept), self.clear(rescue)),
             Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
         };
         Reply::Settled { leaks, kept }

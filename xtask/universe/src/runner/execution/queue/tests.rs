@@ -14,7 +14,7 @@ fn queue(count: usize, rounds: u32, copies: u32, slots: usize) -> Queue {
 fn demanding(demands: Vec<Demand>, rounds: u32, copies: u32, slots: usize) -> Queue {
     let order = (0..demands.len()).collect();
     let rounds = Rounds::new(order, None, Some(rounds), None);
-    Queue::new(rounds, copies, demands, Room::new(slots, vec![1]))
+    Queue::new(rounds, copies, demands, Slots::new(slots, vec![1]))
 }
 
 /// Starts what it can and ends each at once, until nothing is left: (number, round) in the order of
@@ -132,7 +132,7 @@ fn after_the_time_is_up_only_the_first_round_goes_on() {
     let (now, order) = (clock::now(), (0..3).collect());
     let until = now + Duration::from_secs(1);
     let rounds = Rounds::new(order, None, None, Some(until));
-    let mut queue = Queue::new(rounds, 1, vec![Demand::default(); 3], Room::new(1, vec![]));
+    let mut queue = Queue::new(rounds, 1, vec![Demand::default(); 3], Slots::new(1, vec![]));
     for _ in 0..4 {
         let ticket = queue.start(now)[0];
         queue.ended(ticket);

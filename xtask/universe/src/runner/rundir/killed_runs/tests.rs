@@ -23,7 +23,7 @@ const ID: &str = "20261124-020115-0a1b2c";
 /// The directories of a run: below `test/runs`, and its scratch directory, whose identity the lock
 /// does not contain.
 fn run(all: &Path, name: &str) -> (PathBuf, PathBuf) {
-    let (home, runs) = Place::make_all(all, "test").unwrap();
+    let (home, runs) = RunsDirectory::make_all(all, "test").unwrap();
     let run = runs.path().join(name);
     let scratch = home.path().join(format!("xt-{name}"));
     std::fs::create_dir_all(&run).unwrap();
@@ -40,8 +40,8 @@ fn tempdir() -> tempfile::TempDir {
     builder.tempdir().unwrap()
 }
 
-fn place(path: &Path) -> Place {
-    Place::open(path).unwrap()
+fn place(path: &Path) -> RunsDirectory {
+    RunsDirectory::open(path).unwrap()
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_link_is_neither_a_run_nor_a_lock() {
     let home = all.path().join("test");
     let outside = all.path().join("outside");
     std::fs::write(&outside, "mine").unwrap();
-    Place::make_all(all.path(), "test").unwrap();
+    RunsDirectory::make_all(all.path(), "test").unwrap();
     std::os::unix::fs::symlink(all.path(), home.join("runs/1")).unwrap();
     std::os::unix::fs::symlink(&outside, home.join(TURN)).unwrap();
     assert_eq!(find(all.path()), []);
@@ -226,7 +226,7 @@ fn root_ignores_a_lock_that_another_user_wrote() {
 #[test]
 fn a_link_on_the_way_to_the_runs_is_not_followed() {
     let top = tempdir();
-    let (_, runs) = Place::make_all(&top.path().join("outside"), "test").unwrap();
+    let (_, runs) = RunsDirectory::make_all(&top.path().join("outside"), "test").unwrap();
     let precious = runs.path().join(ID);
     std::fs::create_dir_all(precious.join("deep")).unwrap();
     let killed = Leftover {
@@ -252,14 +252,14 @@ fn a_link_on_the_way_to_the_runs_is_not_followed() {
             ..killed.clone()
         };
         assert!(take_away(&named).unwrap().directory);
-        assert!(Place::make_all(&all, "test").is_err() && precious.join("deep").exists());
+        assert!(RunsDirectory::make_all(&all, "test").is_err() && precious.join("deep").exists());
     }
 }
 
 #[test]
 fn a_directory_without_a_lock_or_a_name_of_a_run_is_not_a_run() {
     let all = tempdir();
-    let (_, runs) = Place::make_all(all.path(), "test").unwrap();
+    let (_, runs) = RunsDirectory::make_all(all.path(), "test").unwrap();
     let others = ["precious", "rubbish-precious", "2026-11-24", "20261124-020115-"];
     let others = others.map(|name| runs.path().join(name));
     for other in &others {

@@ -23,7 +23,7 @@ pub(super) type Guest = (usize, u32);
 
 /// The slots.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Slots {
     count: usize,
     free: BTreeSet<usize>,
     taken: BTreeMap<Guest, (Demand, Vec<usize>)>,
@@ -31,10 +31,10 @@ pub(super) struct Room {
     group_max: Vec<usize>,
 }
 
-impl Room {
+impl Slots {
     /// With this many slots, all of them free.
-    pub(super) fn new(count: usize, group_max: Vec<usize>) -> Room {
-        Room {
+    pub(super) fn new(count: usize, group_max: Vec<usize>) -> Slots {
+        Slots {
             count: count.max(1),
             free: (0..count.max(1)).collect(),
             taken: BTreeMap::new(),
@@ -67,7 +67,7 @@ impl Room {
         }
     }
 
-    /// Takes the slots for `copies` that [`fit`](Room::fit); the first copy is `first`, the others
+    /// Takes the slots for `copies` that [`fit`](Slots::fit); the first copy is `first`, the others
     /// are its next rounds. Returns the slot of each.
     pub(super) fn enter(&mut self, first: Guest, demand: Demand, copies: u32) -> Vec<usize> {
         let needed = self.needed(demand, copies);
@@ -138,16 +138,16 @@ mod tests {
 
     #[test]
     fn a_heavy_test_takes_several_slots_and_gives_all_of_them_back() {
-        let mut room = Room::new(4, vec![]);
-        assert_eq!(room.enter((0, 1), HEAVY, 1), [0]);
-        assert_eq!(room.enter((1, 1), LIGHT, 1), [3]);
-        assert_eq!(room.fit(LIGHT, 1), Fit::Later);
-        room.leave((0, 1));
-        assert_eq!(room.fit(HEAVY, 1), Fit::Now);
-        assert_eq!(room.fit(Demand { weight: 9, ..LIGHT }, 1), Fit::Later);
-        room.leave((1, 1));
+        let mut slots = Slots::new(4, vec![]);
+        assert_eq!(slots.enter((0, 1), HEAVY, 1), [0]);
+        assert_eq!(slots.enter((1, 1), LIGHT, 1), [3]);
+        assert_eq!(slots.fit(LIGHT, 1), Fit::Later);
+        slots.leave((0, 1));
+        assert_eq!(slots.fit(HEAVY, 1), Fit::Now);
+        assert_eq!(slots.fit(Demand { weight: 9, ..LIGHT }, 1), Fit::Later);
+        slots.leave((1, 1));
         assert_eq!(
-            room.fit(Demand { weight: 9, ..LIGHT }, 1),
+            slots.fit(Demand { weight: 9, ..LIGHT }, 1),
             Fit::Now,
             "it gets all there are"
         );
@@ -155,44 +155,47 @@ mod tests {
 
     #[test]
     fn an_exclusive_test_waits_for_the_others_and_they_for_it() {
-        let mut room = Room::new(4, vec![]);
-        room.enter((0, 1), LIGHT, 1);
-        assert_eq!(room.fit(ALONE, 1), Fit::Later);
-        room.leave((0, 1));
-        assert_eq!(room.fit(ALONE, 1), Fit::Now);
-        room.enter((1, 1), ALONE, 1);
-        assert_eq!((room.fit(LIGHT, 1), room.fit(ALONE, 1)), (Fit::Later, Fit::Later));
+        let mut slots = Slots::new(4, vec![]);
+        slots.enter((0, 1), LIGHT, 1);
+        assert_eq!(slots.fit(ALONE, 1), Fit::Later);
+        slots.leave((0, 1));
+        assert_eq!(slots.fit(ALONE, 1), Fit::Now);
+        slots.enter((1, 1), ALONE, 1);
+        assert_eq!(
+            (slots.fit(LIGHT, 1), slots.fit(ALONE, 1)),
+            (Fit::Later, Fit::Later)
+        );
     }
 
     #[test]
     fn no_more_of_a_group_run_than_its_limit_allows() {
-        let mut room = Room::new(4, vec![2]);
-        room.enter((0, 1), GROUPED, 1);
+        let mut slots = Slots::new(4, vec![2]);
+        slots.enter((0, 1), GROUPED, 1);
         assert_eq!(
-            (room.fit(GROUPED, 1), room.fit(GROUPED, 2)),
+            (slots.fit(GROUPED, 1), slots.fit(GROUPED, 2)),
             (Fit::Now, Fit::GroupFull)
         );
-        room.enter((1, 1), GROUPED, 1);
+        slots.enter((1, 1), GROUPED, 1);
         assert_eq!(
-            (room.fit(GROUPED, 1), room.fit(LIGHT, 1)),
+            (slots.fit(GROUPED, 1), slots.fit(LIGHT, 1)),
             (Fit::GroupFull, Fit::Now)
         );
     }
 
     #[test]
     fn copies_have_slots_of_their_own() {
-        let mut room = Room::new(4, vec![]);
+        let mut slots = Slots::new(4, vec![]);
         let pair = Demand { weight: 2, ..LIGHT };
-        assert_eq!(room.enter((0, 4), pair, 2), [0, 1]);
-        assert_eq!(room.fit(LIGHT, 1), Fit::Later);
-        room.leave((0, 5));
-        assert_eq!(room.enter((1, 1), LIGHT, 1), [1]);
+        assert_eq!(slots.enter((0, 4), pair, 2), [0, 1]);
+        assert_eq!(slots.fit(LIGHT, 1), Fit::Later);
+        slots.leave((0, 5));
+        assert_eq!(slots.enter((1, 1), LIGHT, 1), [1]);
     }
 
     #[test]
     fn no_more_copies_start_together_than_may_run_together() {
-        let room = Room::new(4, vec![2]);
-        assert_eq!((room.together(LIGHT, 3), room.together(LIGHT, 9)), (3, 4));
-        assert_eq!((room.together(GROUPED, 3), room.together(ALONE, 3)), (2, 1));
+        let slots = Slots::new(4, vec![2]);
+        assert_eq!((slots.together(LIGHT, 3), slots.together(LIGHT, 9)), (3, 4));
+        assert_eq!((slots.together(GROUPED, 3), slots.together(ALONE, 3)), (2, 1));
     }
 }

@@ -23,13 +23,13 @@ pub(super) const RUNS: &str = "runs";
 
 /// One of these directories.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RunsDirectory {
     path: PathBuf,
     #[cfg(unix)]
     folder: Folder,
 }
 
-impl Place {
+impl RunsDirectory {
     /// Where it was found.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -40,13 +40,13 @@ impl Place {
     ///
     /// # Errors
     /// When one cannot be created, or its name is taken by something else.
-    pub(super) fn make_all(home_of_all: &Path, kind: &str) -> anyhow::Result<(Place, Place)> {
+    pub(super) fn make_all(home_of_all: &Path, kind: &str) -> anyhow::Result<(RunsDirectory, RunsDirectory)> {
         let hint = "it must be a directory, not a link or a mount point; hint: remove it";
-        let made = |path: PathBuf, place: io::Result<Place>| {
+        let made = |path: PathBuf, place: io::Result<RunsDirectory>| {
             place.with_context(|| format!("could not create `{}`: {hint}", path.display()))
         };
         make_closed(home_of_all).with_context(|| format!("could not create `{}`", home_of_all.display()))?;
-        let all = made(home_of_all.to_owned(), Place::open(home_of_all))?;
+        let all = made(home_of_all.to_owned(), RunsDirectory::open(home_of_all))?;
         let home = made(all.path.join(kind), all.make(kind))?;
         let runs = made(home.path.join(RUNS), home.make(RUNS))?;
         Ok((home, runs))
@@ -60,32 +60,32 @@ impl Place {
     }
 
     /// The directory of this name, if this user owns it.
-    pub(super) fn ours(&self, name: &OsStr) -> Option<Place> {
-        self.enter(name).ok().filter(Place::is_ours)
+    pub(super) fn ours(&self, name: &OsStr) -> Option<RunsDirectory> {
+        self.enter(name).ok().filter(RunsDirectory::is_ours)
     }
 
     /// The directory of this name, if only this user can change its content.
-    pub(super) fn closed(&self, name: &OsStr) -> Option<Place> {
-        self.enter(name).ok().filter(Place::is_closed)
+    pub(super) fn closed(&self, name: &OsStr) -> Option<RunsDirectory> {
+        self.enter(name).ok().filter(RunsDirectory::is_closed)
     }
 }
 
 #[cfg(unix)]
-impl Place {
+impl RunsDirectory {
     /// Opens it, if the path does not end in a link.
     ///
     /// # Errors
     /// When there is no such directory.
-    pub(super) fn open(path: &Path) -> io::Result<Place> {
+    pub(super) fn open(path: &Path) -> io::Result<RunsDirectory> {
         let folder = Folder::open(path, Access::Unchanged)?;
         let path = path.to_owned();
-        Ok(Place { path, folder })
+        Ok(RunsDirectory { path, folder })
     }
 
-    fn enter(&self, name: &OsStr) -> io::Result<Place> {
+    fn enter(&self, name: &OsStr) -> io::Result<RunsDirectory> {
         let folder = self.folder.enter(&c_name(name)?, Access::Unchanged)?;
         let path = self.path.join(name);
-        Ok(Place { path, folder })
+        Ok(RunsDirectory { path, folder })
     }
 
     fn directories(&self) -> io::Result<Vec<OsString>> {
@@ -105,7 +105,7 @@ impl Place {
     ///
     /// # Errors
     /// When the name is taken by something else, or the directory cannot be created.
-    pub(super) fn make(&self, name: &str) -> io::Result<Place> {
+    pub(super) fn make(&self, name: &str) -> io::Result<RunsDirectory> {
         match rustix::fs::mkdirat(&self.folder, name, 0o755.into()) {
             Err(error) if error != rustix::io::Errno::EXIST => Err(error.into()),
             Ok(()) | Err(_) => self.enter(name.as_ref()),
@@ -168,19 +168,19 @@ fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
 
 /// This system has no handles of directories, and the owner of a file decides nothing here.
 #[cfg(not(unix))]
-impl Place {
+impl RunsDirectory {
     /// As on Unix.
-    pub(super) fn open(path: &Path) -> io::Result<Place> {
+    pub(super) fn open(path: &Path) -> io::Result<RunsDirectory> {
         match path.symlink_metadata()?.is_dir() {
-            true => Ok(Place {
+            true => Ok(RunsDirectory {
                 path: path.to_owned(),
             }),
             false => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
-    fn enter(&self, name: &OsStr) -> io::Result<Place> {
-        Place::open(&self.path.join(name))
+    fn enter(&self, name: &OsStr) -> io::Result<RunsDirectory> {
+        RunsDirectory::open(&self.path.join(name))
     }
 
     fn directories(&self) -> io::Result<Vec<OsString>> {
@@ -195,7 +195,7 @@ impl Place {
     }
 
     /// As on Unix.
-    pub(super) fn make(&self, name: &str) -> io::Result<Place> {
+    pub(super) fn make(&self, name: &str) -> io::Result<RunsDirectory> {
         match std::fs::create_dir(self.path.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             Ok(()) | Err(_) => self.enter(name.as_ref()),
