@@ -196,6 +196,8 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
             brought.note(&shown.path, what).or_exit(Exit::LocalDisk)?;
         }
     }
+    // A process that is killed later has to know what it put there.
+    brought.save().or_exit(Exit::LocalDisk)?;
     let mut follower = Follower::new(peer, (&folder, dir), brought);
     running.follow(&mut follower, &mut events).await
 }
