@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tandem_core::catalog::{CatalogEvent, SharePath};
+use tandem_core::catalog::CatalogEvent;
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, Peer, SessionState};
 use tokio::sync::Notify;
@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use crate::control::{Answer, Answers, Request};
 use crate::edit;
-use crate::event::{Amount, Entry, RunningReport, ShareReport, Step};
+use crate::event::{Amount, RunningReport, ShareReport, Step};
 use crate::exit::{Exit, Failure};
 use crate::fetch;
+use crate::listing;
 use crate::report;
 use crate::running::Running;
 use crate::screen::{in_share, say};
@@ -120,7 +121,7 @@ impl Attendant<'_> {
                 send(answers, &status).await?;
             }
             Request::List { path } => {
-                for entry in entries(&running.peer, path.as_ref())? {
+                for entry in listing::entries(&running.peer.list(), path.as_ref())? {
                     send(answers, &Answer::Entry(entry)).await?;
                 }
             }
@@ -180,22 +181,4 @@ async fn send(answers: &mut Answers, answer: &Answer) -> Result<(), Failure> {
         .send(answer)
         .await
         .map_err(|_| Failure::from(Exit::NotReached))
-}
-
-/// What is in that folder, or in the share itself; for a file or a link, that alone.
-fn entries(peer: &Peer, path: Option<&SharePath>) -> Result<Vec<Entry>, Failure> {
-    let Some(path) = path else {
-        return Ok(children(peer, None));
-    };
-    let shown = peer.lookup(path).ok_or_else(|| fetch::unknown(path))?;
-    if shown.file().is_some() || shown.link().is_some() {
-        return Ok(vec![Entry::from(&shown)]);
-    }
-    Ok(children(peer, Some(path)))
-}
-
-fn children(peer: &Peer, folder: Option<&SharePath>) -> Vec<Entry> {
-    let all = peer.list();
-    let inside = all.iter().filter(|shown| shown.path.parent().as_ref() == folder);
-    inside.map(Entry::from).collect()
 }

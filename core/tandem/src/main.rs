@@ -13,6 +13,7 @@ mod follow;
 mod home;
 mod join;
 mod limits;
+mod listing;
 mod pair;
 mod place;
 mod relay_here;

@@ -1,12 +1,14 @@
 //! `tandem ls`: what is in a share.
 
 use tandem_core::catalog::SharePath;
+use tandem_core::journal;
 
 use crate::commands::does_not_run;
 use crate::control::{Answer, Client, Request};
 use crate::event::{Entry, Event, What};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure, OrExit};
 use crate::home::Home;
+use crate::listing;
 use crate::report;
 use crate::screen::{self, clean};
 use crate::shares::{Share, Shares};
@@ -54,8 +56,10 @@ fn list_shares(shares: &Shares) -> Result<(), Failure> {
 }
 
 /// What was in a share that does not run now.
-fn kept_entries(share: &Share, _path: Option<&SharePath>) -> Result<Vec<Entry>, Failure> {
-    Err(does_not_run(share))
+fn kept_entries(share: &Share, path: Option<&SharePath>) -> Result<Vec<Entry>, Failure> {
+    let saved = journal::read(&share.state()).or_exit(Exit::LocalDisk)?;
+    let saved = saved.ok_or_else(|| does_not_run(share))?;
+    listing::entries(&saved.catalog.list(), path)
 }
 
 fn print(entry: &Entry) -> Result<(), Failure> {

@@ -125,9 +125,12 @@ async fn a_share_that_does_not_run_is_named_with_the_command_that_starts_it() {
     share.ends().await;
     let alice = homes.alice();
     assert_eq!(Tandem::told(&alice, &["ls"]).await, "photos\n");
+    let kept = "        3 B  a.txt\n          -  in/\n";
+    assert_eq!(Tandem::told(&alice, &["ls", "photos"]).await, kept);
+    let refused = Tandem::refused(&alice, 2, &["ls", "photos:nothing"]).await;
+    assert!(refused.contains("nothing is shared as `nothing`"), "{refused}");
     for args in [
-        &["ls", "photos"][..],
-        &["get", "photos:a.txt"],
+        &["get", "photos:a.txt"][..],
         &["put", "photos/a.txt", "photos"],
         &["mv", "photos:a.txt", "b.txt"],
         &["rm", "photos:a.txt"],

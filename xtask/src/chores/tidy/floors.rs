@@ -67,7 +67,7 @@ pub(super) const HOUSES: [House; 4] = [
             &["pair", "follow", "watch"],
             &["running"],
             &["fetch"],
-            &["edit"],
+            &["edit", "listing"],
             &["attend"],
             &["share", "join", "up"],
             &["commands"],
