@@ -9,7 +9,9 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
@@ -25,6 +27,7 @@ use crate::limits::{RECEIVED_MODE_MAX, SHARED_MODE_MAX};
 pub(super) const PRIVATE_MODE: u32 = 0o600;
 
 /// Counts the part files that this process has opened.
+#[cfg(target_os = "linux")]
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
 /// A received file that has its name.
@@ -53,6 +56,7 @@ pub(crate) struct PartFile {
     origin: Origin,
     attributes: Attributes,
     /// Lower than that of any part file that was opened later.
+    #[cfg(target_os = "linux")]
     pub(super) opened: u64,
     published: AtomicBool,
     kept: AtomicBool,
@@ -81,6 +85,7 @@ impl PartFile {
             file,
             origin,
             attributes: Attributes { mode, ..attributes },
+            #[cfg(target_os = "linux")]
             opened: OPENED.fetch_add(1, Ordering::Relaxed),
             published: AtomicBool::new(false),
             kept: AtomicBool::new(false),

@@ -51,6 +51,7 @@ pub(crate) fn sync_folders_of(destinations: &[&Destination]) -> Vec<Result<(), S
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Synced {
     /// By one call, which has succeeded.
+    #[cfg(target_os = "linux")]
     Together,
     /// By a call for each file, which is still to be made.
     Separately,
@@ -64,7 +65,8 @@ fn sync_together(parts: &[Arc<PartFile>]) -> Synced {
     let [first, _, ..] = parts else {
         return Synced::Separately;
     };
-    let shared = device(first).is_some() && parts.iter().all(|part| device(part) == device(first));
+    let first_device = device(first);
+    let shared = first_device.is_some() && parts.iter().all(|part| device(part) == first_device);
     // The call reports the errors since its file was opened, once for each open file. The oldest
     // was opened before any byte of the batch was written, and no other batch has it.
     let oldest = parts.iter().min_by_key(|part| part.opened).unwrap_or(first);

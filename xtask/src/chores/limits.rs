@@ -29,8 +29,10 @@ pub(crate) const RATIO_MAX: f64 = 1.0;
 
 /// Longest time from the start of `tandem join` to the end of the pull of 1 KiB, in seconds. Of the
 /// programs that people use for this, the quickest take 0.039 s.
+#[cfg(unix)]
 pub(crate) const FIRST_KIB_SECONDS_MAX: f64 = 0.025;
 /// Most memory that one side of a transfer may take, in MiB.
+#[cfg(unix)]
 pub(crate) const SIDE_MIB_MAX: f64 = 32.0;
 
 // ---- compat ----
