@@ -186,11 +186,11 @@ mod tests {
                 streams.push(socket::connect(root.path()).await.unwrap());
             }
             let mut texts = Vec::new();
-            for stream in streams.iter_mut().rev() {
+            for mut stream in streams.into_iter().rev() {
+                // The one that was refused can't be written to any more.
                 drop(stream.write_all(b"{\"version\":1,\"do\":\"status\"}\n").await);
-                let mut text = String::new();
-                drop(stream.read_to_string(&mut text).await);
-                texts.push(text);
+                let line = lines::read(&mut BufReader::new(stream)).await.unwrap();
+                texts.push(String::from_utf8(line.unwrap()).unwrap());
             }
             texts
         };
