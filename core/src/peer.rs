@@ -131,17 +131,29 @@ impl Peer {
     /// Looks for the peer with that fingerprint from now on, and lets it in: at these addresses,
     /// where it was before, and at those that the relay has for it. Returns at once. A session is
     /// reported as [`Event::Connected`]; when the search is given up, that is
-    /// [`Event::ReconnectFailed`], and another call starts it again.
+    /// [`Event::ReconnectFailed`], and another call starts it again. Whoever calls this dials at
+    /// once: the other peer may not be looking for us.
     ///
     /// # Errors
     /// Those of [`Peer::connect`] that concern the fingerprint.
     pub fn seek(&self, remote: &Fingerprint, addresses: &[SocketAddr]) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
-        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
+        let is_connected = self.engage(*remote, AfterLoss::TakeUpAgain)?;
+        if !is_connected {
             self.context.current.remember_addresses(addresses);
             self.context.current.set_searching(SessionState::Reconnecting);
         }
         self.keep(*remote);
+        if !is_connected {
+            let (context, remote, addresses) = (self.context.clone(), *remote, addresses.to_vec());
+            let cancel = self.context.runtime.cancel.clone();
+            self.context.runtime.spawn(async move {
+                let dialling = connector::connect_at(&context, remote, &addresses);
+                if let Some(Err(error)) = cancel.run_until_cancelled(dialling).await {
+                    tracing::debug!(%error, "the other peer is not there yet");
+                }
+            });
+        }
         Ok(())
     }
 

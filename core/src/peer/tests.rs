@@ -18,6 +18,7 @@ mod reading;
 mod rereading;
 #[cfg(unix)]
 mod restart;
+mod seeking;
 mod stalling;
 #[cfg(unix)]
 mod twin;

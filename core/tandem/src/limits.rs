@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// The ports that tandem listens on, for firewalls: a band that no common service uses.
 pub(crate) const PORTS: RangeInclusive<u16> = 26_000..=27_000;
+/// How long the relay of an invitation waits for requests in flight when it ends: the person waits
+/// for it, and everybody may begin a request.
+pub(crate) const RELAY_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The unit of `--expires`.
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 /// How long the list of what is shared may take to arrive after connecting. A million entries take

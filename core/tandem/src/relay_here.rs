@@ -6,11 +6,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use tandem_core::rendezvous::{InvitationCode, Role};
-use tandem_relay::{LookupToken, Relay, RelayConfig};
+use tandem_relay::{Limits, LookupToken, Relay, RelayConfig};
 use url::Url;
 
 use crate::exit::{Exit, Failure, OrExit};
-use crate::limits::PORTS;
+use crate::limits::{PORTS, RELAY_DRAIN_TIMEOUT};
 use crate::place::Place;
 
 /// A running relay for one code.
@@ -25,8 +25,12 @@ impl RelayHere {
         let roles = [Role::Inviter, Role::Joiner].into_iter();
         let tokens = roles.map(|role| LookupToken::parse(&code.token(role).to_text()));
         let tokens: Vec<_> = tokens.collect::<Result<_, _>>().or_exit(Exit::LocalDisk)?;
-        let listener = listen(None).or_exit(Exit::LocalDisk)?;
-        let config = RelayConfig::adopt(listener).only(tokens);
+        let listener = first_free(PORTS).or_exit(Exit::LocalDisk)?;
+        let limits = Limits {
+            drain_timeout: RELAY_DRAIN_TIMEOUT,
+            ..Limits::default()
+        };
+        let config = RelayConfig::adopt(listener).limits(limits).only(tokens);
         let relay = Relay::bind(config).await.or_exit(Exit::LocalDisk)?;
         Ok(Self { relay })
     }
@@ -73,12 +77,21 @@ impl RelayHere {
     }
 }
 
-/// A socket in the band, on all addresses of this machine: at port `known`, if that is free.
+/// A socket in the band, on all addresses of this machine: at port `known`, if that is free. A port
+/// that is chosen anew is a random one, so that no other program gets it easily while this one does
+/// not run: the other side looks for it there again.
 pub(crate) fn listen(known: Option<u16>) -> io::Result<TcpListener> {
+    let (first, end) = (*PORTS.start(), *PORTS.end());
+    let offset = getrandom::u32()? % u32::from(end - first + 1);
+    let from = first.saturating_add(u16::try_from(offset).unwrap_or(0));
+    first_free(known.into_iter().chain(from..=end).chain(first..from))
+}
+
+/// A socket at the first of these ports that is free.
+fn first_free(ports: impl IntoIterator<Item = u16>) -> io::Result<TcpListener> {
     let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
-    let places = known
+    let places = ports
         .into_iter()
-        .chain(PORTS)
         .flat_map(|port| any.map(|ip| SocketAddr::new(ip, port)));
     let mut last = None;
     for place in places {

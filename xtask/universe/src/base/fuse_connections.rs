@@ -348,11 +348,11 @@ mod tests {
 
     const TABLE: &str = "\
 27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
-61 27 0:39 / /tmp/xt-a/3/a\\040b rw,nosuid - fuse fx rw,user_id=0
-62 27 0:40 / /home/me/cloud rw shared:7 master:2 - fuse.sshfs host: rw
-63 27 0:40 /sub /tmp/xt-a/3/borrowed rw - fuse.sshfs host: rw
+61 27 0:900039 / /tmp/xt-a/3/a\\040b rw,nosuid - fuse fx rw,user_id=0
+62 27 0:900040 / /home/me/cloud rw shared:7 master:2 - fuse.sshfs host: rw
+63 27 0:900040 /sub /tmp/xt-a/3/borrowed rw - fuse.sshfs host: rw
 64 27 8:17 / /tmp/xt-a/4/disk rw - fuseblk /dev/sdb1 rw
-65 27 0:41 / /sys/fs/fuse/connections rw - fusectl fusectl rw
+65 27 0:900041 / /sys/fs/fuse/connections rw - fusectl fusectl rw
 cut
 ";
 
@@ -365,9 +365,9 @@ cut
         let found = listed(TABLE);
         let points: Vec<_> = found.iter().map(|mount| (mount.number, &*mount.point)).collect();
         let expected = [
-            (39, Path::new("/tmp/xt-a/3/a b")),
-            (40, Path::new("/home/me/cloud")),
-            (40, Path::new("/tmp/xt-a/3/borrowed")),
+            (900_039, Path::new("/tmp/xt-a/3/a b")),
+            (900_040, Path::new("/home/me/cloud")),
+            (900_040, Path::new("/tmp/xt-a/3/borrowed")),
             ((8 << 20) | 17, Path::new("/tmp/xt-a/4/disk")),
         ];
         assert_eq!(points, expected);
@@ -375,11 +375,11 @@ cut
 
     #[test]
     fn a_mount_that_is_also_elsewhere_or_existed_before_is_not_the_tests() {
-        assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt-a/3".into())), [39]);
+        assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt-a/3".into())), [900_039]);
         assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt".into())), [0; 0]);
         assert_eq!(
-            numbers(&OwnershipProof::Namespace([40].into())),
-            [39, (8 << 20) | 17]
+            numbers(&OwnershipProof::Namespace([900_040].into())),
+            [900_039, (8 << 20) | 17]
         );
         assert_eq!(numbers(&OwnershipProof::Nowhere), [0; 0]);
     }

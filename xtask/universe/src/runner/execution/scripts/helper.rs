@@ -40,7 +40,7 @@ pub(super) enum Word {
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     words.next().filter(|first| first == ARGUMENT)?;
-    let word = set_up(words.collect()).map_or_else(Word::Failed, Word::Ready);
+    let word = set_up(words.collect(), &std::env::temp_dir()).map_or_else(Word::Failed, Word::Ready);
     let mut line = serde_json::to_vec(&word).unwrap_or_default();
     line.push(b'\n');
     let mut out = io::stdout();
@@ -54,9 +54,10 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     }
 }
 
-fn set_up(words: Vec<OsString>) -> Result<Variables, String> {
+/// Runs the script. The file for its variables is in the folder `temporary`.
+fn set_up(words: Vec<OsString>, temporary: &Path) -> Result<Variables, String> {
     let (program, arguments) = words.split_first().ok_or("there is no command")?;
-    let path = std::env::temp_dir().join("script-variables");
+    let path = temporary.join("script-variables");
     File::create(&path).map_err(|error| format!("the file for its variables could not be made: {error}"))?;
     // Standard output is for our word alone.
     let status = Command::new(program)
@@ -148,7 +149,7 @@ mod tests {
             (0o755, "; a script begins with a line such as `#!"),
         ] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let why = set_up(vec![path.clone().into()]).unwrap_err();
+            let why = set_up(vec![path.clone().into()], home.path()).unwrap_err();
             assert!(why.contains(part), "{part}: {why}");
         }
     }
