@@ -25,7 +25,6 @@ mod edit;
 mod error;
 mod events;
 mod folder_index;
-mod folders;
 mod key;
 mod known_copies;
 mod link_target;
@@ -40,6 +39,7 @@ mod step_count;
 mod version_vector;
 mod view;
 mod visible_changes;
+mod visible_folders;
 
 pub use digest::Digest;
 pub use edit::Change;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Catalog;
-use super::folders::{Folder, Folders};
 use super::share_path::SharePath;
 use super::state::EntryId;
 use super::version_vector::Dot;
 use super::view::{Item, LeafGroup, Shown, Slot};
 use super::visible_changes::KnownPaths;
+use super::visible_folders::{Folder, Folders};
 
 /// Identifies something visible across renames: its entry, and for a conflict copy its version too.
 ///

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Catalog;
 use super::conflict_name::{conflict_name, may_be_conflict_name};
-use super::folders::{Folder, Folders};
 use super::link_target::LinkTarget;
 use super::share_path::{Name, SharePath};
 use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
 use super::version_vector::Dot;
+use super::visible_folders::{Folder, Folders};
 use crate::identity::Fingerprint;
 
 /// One visible file, link or folder.

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::Catalog;
 use super::events::{Fact, Location, News};
 use super::folder_index::Life;
-use super::folders::Folders;
 use super::key::EntryKey;
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind};
 use super::step_count::step;
 use super::view::Item;
+use super::visible_folders::Folders;
 use crate::limits::SHARE_DEPTH_MAX;
 
 /// The names that entries claim, by folder.

@@ -280,6 +280,11 @@ impl Running {
                     tell(&Reported::Disconnected, GONE);
                     again = Some(clock.now() + SEARCH_INTERVAL);
                 }
+                Some(Event::NotSaved { error }) => say_always(format_args!(
+                    "what is known of `{}` can't be saved: {}",
+                    clean(&self.name),
+                    clean(&error)
+                )),
                 Some(Event::ReconnectFailed { .. }) => again = Some(clock.now() + SEARCH_INTERVAL),
                 Some(_) => {}
                 None => return std::future::pending().await,
@@ -320,8 +325,8 @@ impl Running {
                 say_always(error);
             }
         }
-        if self.peer.close().await.is_err() {
-            say("some tasks did not end in time");
+        if let Err(error) = self.peer.close().await {
+            say_always(error);
         }
         self.held.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

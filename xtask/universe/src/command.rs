@@ -69,7 +69,7 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = crate::workspace::cargo::doc_tests::run_if_asked() {
         return code;
     }
-    if let Some(code) = crate::runner::execution::scripts::helper::run_if_asked() {
+    if let Some(code) = crate::runner::execution::setup_scripts::helper::run_if_asked() {
         return code;
     }
     invocation.set();

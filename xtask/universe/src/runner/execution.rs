@@ -17,7 +17,7 @@ pub mod process;
 mod queue;
 mod results;
 mod rounds;
-pub(crate) mod scripts;
+pub(crate) mod setup_scripts;
 pub(crate) mod slots;
 mod suites;
 #[cfg(target_os = "linux")]
@@ -58,7 +58,7 @@ use queue::Queue;
 pub(crate) use results::Dropped;
 use results::{Admission, Results};
 use rounds::Rounds;
-pub(crate) use scripts::Setups;
+pub(crate) use setup_scripts::Setups;
 use slots::Slots;
 use suites::case;
 

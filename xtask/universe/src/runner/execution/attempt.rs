@@ -15,7 +15,7 @@ use super::owner::{Fate, Job, Settled};
 use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
-use super::{Debugging, Output, Stage, origin, scripts, stretch, unreached, verdict};
+use super::{Debugging, Output, Stage, origin, setup_scripts, stretch, unreached, verdict};
 use crate::base::clock;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
@@ -46,7 +46,7 @@ pub(super) struct Done {
 }
 
 /// What the scripts of a test have set, or why it cannot run.
-pub(super) type SetUp = Result<Vec<Arc<scripts::Variables>>, Failure>;
+pub(super) type SetUp = Result<Vec<Arc<setup_scripts::Variables>>, Failure>;
 
 impl Ticket {
     /// The test and the round of this attempt.
@@ -87,7 +87,7 @@ impl Stage {
         case.started = Some(clock::wall());
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         let logs = self.plan.scripts_of(ticket.number).iter();
-        let logs = logs.map(|number| self.directory.log(&scripts::label(*number)));
+        let logs = logs.map(|number| self.directory.log(&setup_scripts::label(*number)));
         case.attachments.extend(logs.filter(|log| log.exists()));
         Done { ticket, case }
     }
