@@ -226,7 +226,8 @@ impl Peer {
 
     /// Shares what is at `path` now: a file under `name`, as [`Peer::add_as`] does, or a folder, as
     /// [`Peer::add_tree`] does. `path` is as [`std::fs::canonicalize`] returns it, or beneath such
-    /// a path. If there is a link in it now, nothing is there.
+    /// a path. If there is a link in it now, nothing is there. A file that is as it was when it was
+    /// shared is left as the other peer has it by now: removed, renamed or replaced.
     ///
     /// # Errors
     /// As these.

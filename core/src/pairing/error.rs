@@ -41,10 +41,12 @@ pub enum PairingError {
         last: Option<SessionError>,
     },
     /// The other side said no.
-    #[error("the other side declined\nhint: compare the check on both screens with a new code")]
+    #[error(
+        "the other side declined\nhint: begin again with a new code, and compare the check on both screens"
+    )]
     Declined,
     /// The other side ended before it had agreed.
-    #[error("the other side stopped before it had agreed\nhint: ask for a new code")]
+    #[error("the other side stopped before it had agreed\nhint: begin again, with a new code")]
     Left,
     /// The other side has not said yes in time.
     #[error("the other side has not confirmed within {} s", limit.as_secs())]

@@ -50,6 +50,9 @@ pub(crate) enum OnTaken {
     Refuse,
     /// Share the new file in its place.
     Replace,
+    /// Refuse, but only a file that is new or has changed. One that is as it was when it was shared
+    /// under this name is left as the other peer has it by now: removed, renamed or replaced.
+    Leave,
 }
 
 impl Files {
@@ -106,12 +109,18 @@ impl Files {
             let is_known = present
                 .file()
                 .is_some_and(|file| known.contains(&Some(file.content)));
-            if !is_known && on_taken == OnTaken::Refuse {
+            if !is_known && on_taken == OnTaken::Leave && self.was_shared(path, &source) {
+                return Ok(Vec::new());
+            }
+            if !is_known && on_taken != OnTaken::Replace {
                 return Err(ShareError::NameTaken {
                     name: path.clone(),
                     path: source.path.clone(),
                 });
             }
+        }
+        if present.is_none() && on_taken == OnTaken::Leave && self.was_shared(path, &source) {
+            return Ok(Vec::new());
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         self.settle(&change);
@@ -132,6 +141,12 @@ impl Files {
             }
         }
         Ok(change.touched)
+    }
+
+    /// Whether the user has shared the file under that name before, as it is now.
+    fn was_shared(&self, name: &SharePath, source: &Source) -> bool {
+        let path = &source.path;
+        self.own.stamp_at(path) == Some(source.stamp()) && self.own.name_at(path) == Some(name)
     }
 
     /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer

@@ -68,8 +68,10 @@ impl Share {
         prefix: Option<&SharePath>,
     ) -> Result<AddedTree, ShareError> {
         let (root, prefix) = (root.to_owned(), text_of(prefix));
-        self.add_by(move |tree| tree.add_whole_folder(&resolve(&root)?, &prefix))
-            .await
+        self.add_by(OnTaken::Refuse, move |tree| {
+            tree.add_whole_folder(&resolve(&root)?, &prefix)
+        })
+        .await
     }
 
     /// Shares the file or the folder that is at `path`, a path without links.
@@ -79,7 +81,7 @@ impl Share {
         name: Option<&SharePath>,
     ) -> Result<AddedTree, ShareError> {
         let (path, name) = (path.to_owned(), text_of(name));
-        self.add_by(move |tree| {
+        self.add_by(OnTaken::Leave, move |tree| {
             // Both ways follow no link, whatever is there by then.
             if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
                 return tree.add_whole_folder(&path, &name);
@@ -95,12 +97,14 @@ impl Share {
 
     async fn add_by(
         self: &Arc<Self>,
+        on_taken: OnTaken,
         add: impl FnOnce(&mut Tree<'_>) -> Result<(), ShareError> + Send + 'static,
     ) -> Result<AddedTree, ShareError> {
         let share = self.clone();
         let adding = move || {
             let mut tree = Tree {
                 share: &share,
+                on_taken,
                 added: AddedTree::default(),
                 unread: Vec::new(),
             };
@@ -144,6 +148,7 @@ fn text_of(name: Option<&SharePath>) -> String {
 
 struct Tree<'a> {
     share: &'a Share,
+    on_taken: OnTaken,
     added: AddedTree,
     /// Files that were found and not read yet, with the names that they are to be shared under.
     unread: Vec<(PathBuf, String)>,
@@ -229,7 +234,7 @@ impl Tree<'_> {
 
     fn offer(&self, path: &Path, name: &str, source: Arc<Source>) -> Result<u64, ShareError> {
         let len = source.content.len;
-        self.share.offer(&parse(path, name)?, source, OnTaken::Refuse)?;
+        self.share.offer(&parse(path, name)?, source, self.on_taken)?;
         Ok(len)
     }
 

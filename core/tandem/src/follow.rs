@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use tandem_core::catalog::{CatalogEvent, SharePath, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
+use tandem_core::transfer::Progress;
 use tokio::sync::Notify;
 
 use crate::brought::{Brought, What};
 use crate::event::Event as Reported;
 use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
-use crate::screen::{clean, say, tell};
+use crate::screen::{self, clean, say, tell};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -134,7 +135,8 @@ impl<'a> Follower<'a> {
             return Ok(IsHere::Yes);
         };
         let before = self.brought.get(path);
-        if before == Some(what) && self.at(path).symlink_metadata().is_ok() {
+        // What this person has removed since stays away until there is a new version.
+        if before == Some(what) {
             return Ok(IsHere::Yes);
         }
         if self.is_shared_from_here(shown) {
@@ -146,9 +148,11 @@ impl<'a> Follower<'a> {
         }
         let brought = match what {
             What::Folder => self.folder.make_folder(path),
-            What::File(_) => match self.folder.pull(path, path).await {
+            What::File(_) => match self.pull(path, path).await {
                 Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
-                pulled => pulled.map(|_| tell(&Reported::Brought { path }, format_args!("brought `{name}`"))),
+                pulled => {
+                    pulled.map(|()| tell(&Reported::Brought { path }, format_args!("brought `{name}`")))
+                }
             },
         };
         match brought {
@@ -169,6 +173,12 @@ impl<'a> Follower<'a> {
         shown.holders.contains(&self.peer.fingerprint()) && self.peer.shared_files().contains(&at)
     }
 
+    async fn pull(&self, path: &SharePath, at: &SharePath) -> Result<(), PullError> {
+        let progress = Progress::default();
+        let pulling = self.folder.pull_tracked(path, at, &progress);
+        screen::with_bar(&progress, pulling).await.map(drop)
+    }
+
     /// Brings a version beside the file of this side.
     async fn bring_beside(&self, path: &SharePath) -> Result<(), PullError> {
         let name = clean(path.as_str());
@@ -176,7 +186,7 @@ impl<'a> Follower<'a> {
             tell_left_out(path, "no name is free beside it");
             return Ok(());
         };
-        self.folder.pull(path, &beside).await?;
+        self.pull(path, &beside).await?;
         let line = format!(
             "`{name}` was changed on both sides: yours stays, the other side's is `{}`",
             clean(beside.as_str())
@@ -195,12 +205,14 @@ impl<'a> Follower<'a> {
     /// Removes what the other side removed, if it is still what was put there.
     fn remove(&mut self, path: &SharePath) -> io::Result<()> {
         let name = clean(path.as_str());
-        let removed = match self.brought.forget(path)? {
+        let what = self.brought.forget(path)?;
+        let removed = match what {
             Some(What::Folder) => self.folder.remove_empty(path),
             Some(What::File(_)) => self.folder.remove(path),
             None => Ok(()),
         };
         match removed {
+            Ok(()) if matches!(what, Some(What::File(_))) => say(format_args!("removed `{name}`")),
             Ok(()) => {}
             Err(error) if error.keeps_what_is_there() => say(format_args!(
                 "`{name}` was removed there; yours was changed and stays"

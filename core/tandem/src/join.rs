@@ -1,15 +1,12 @@
 //! `tandem join`: takes a code from the other person, and brings what they share into a folder.
 
-use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indicatif::ProgressBar;
 use tandem_core::catalog::{CatalogEvent, Shown};
-use tandem_core::clock::Clock;
-use tandem_core::pairing;
+use tandem_core::pairing::{self, PairingError};
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError, Pulled};
 use tandem_core::session::candidates;
 use tandem_core::transfer::Progress;
@@ -23,7 +20,7 @@ use crate::event::{Amount, Event as Reported};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
-use crate::limits::{BAR_INTERVAL, LIST_TIMEOUT};
+use crate::limits::LIST_TIMEOUT;
 use crate::pair::{self, Met, Verify};
 use crate::place::Invited;
 use crate::relay_here;
@@ -129,9 +126,10 @@ async fn bring(
     let local = listener.local_addr().or_exit(Exit::LocalDisk)?;
     let card = Card::new(None, 0, &candidates(local)).to_bytes()?;
     let (identity, pairing) = (Arc::new(home.identity()?), pair::pairing(relay)?);
-    let meeting = pairing::join(&invited.code, (&identity, &card), pairing).await?;
-    let met = pair::agree(meeting, Verify::asked(args.verify)).await?;
-    let side = side(args, &met)?;
+    let meeting = pairing::join(&invited.code, (&identity, &card), pairing).await;
+    let meeting = meeting.map_err(|error| not_met(error, relay))?;
+    let verify = Verify::asked(args.verify);
+    let (met, side) = pair::agree(meeting, verify, |met| side(args, met)).await?;
     let name = match &side {
         Side::Joined { folder } => folder.file_name().and_then(OsStr::to_str),
         Side::Shared { .. } | Side::Mounted { .. } => met.card.folder_name(),
@@ -157,6 +155,24 @@ async fn bring(
             "stopped before everything was there",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Where no relay is configured, the code names the machine that shares, and it serves the code.
+fn not_met(error: PairingError, asked: &Url) -> Failure {
+    let is_asked_in_vain = matches!(error, PairingError::Relay(_));
+    let failure = Failure::from(error);
+    match failure.text {
+        Some(text) if is_asked_in_vain => {
+            let hint = "hint: does `tandem share` still run there, and is what follows the `@` typed right?";
+            let asked = screen::clean(asked.as_str());
+            let text = format!("nobody answers for this code at `{asked}`\n{hint}\n{text}");
+            Failure::new(failure.exit, text)
+        }
+        text => Failure {
+            exit: failure.exit,
+            text,
+        },
     }
 }
 
@@ -191,7 +207,9 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     }
     say("following the other side's changes; Ctrl-C ends that");
     let mut brought = running.brought()?;
-    for shown in &listed {
+    // What could not be brought is brought later.
+    let is_here = |shown: &&Shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok();
+    for shown in listed.iter().filter(is_here) {
         if let Some(what) = What::of(shown) {
             brought.note(&shown.path, what).or_exit(Exit::LocalDisk)?;
         }
@@ -332,20 +350,6 @@ fn refuse_to_replace(peer: &Peer, folder: &JoinedFolder, dir: &Path) -> Result<(
 }
 
 async fn pull(folder: &JoinedFolder) -> Result<Pulled, PullError> {
-    let (progress, bar) = (Progress::default(), screen::bar());
-    let pulled = tokio::select! {
-        pulled = folder.pull_all(&progress) => pulled,
-        never = draw(&bar, &progress) => match never {},
-    };
-    bar.finish_and_clear();
-    pulled
-}
-
-/// Shows the progress until it is dropped.
-async fn draw(bar: &ProgressBar, progress: &Progress) -> Infallible {
-    let clock = Clock::system();
-    loop {
-        screen::show_progress(bar, progress);
-        clock.sleep_until(clock.now() + BAR_INTERVAL).await;
-    }
+    let progress = Progress::default();
+    screen::with_bar(&progress, folder.pull_all(&progress)).await
 }

@@ -43,8 +43,13 @@ pub(crate) fn pairing(relay: &Url) -> Result<PairingConfig, Failure> {
     })
 }
 
-/// Shows the check, lets the person compare it if that is wanted, and agrees.
-pub(crate) async fn agree(meeting: Meeting, verify: Verify) -> Result<Met, Failure> {
+/// Shows the check, lets the person compare it if that is wanted, prepares for what comes, and
+/// agrees. If this side can't go on, it declines, so that nothing is begun at the other one.
+pub(crate) async fn agree<T>(
+    meeting: Meeting,
+    verify: Verify,
+    prepare: impl FnOnce(&Met) -> Result<T, Failure>,
+) -> Result<(Met, T), Failure> {
     let met = Met {
         fingerprint: meeting.remote(),
         card: Card::read(meeting.card())?,
@@ -64,8 +69,16 @@ pub(crate) async fn agree(meeting: Meeting, verify: Verify) -> Result<Met, Failu
             return Err(Failure::new(Exit::Refused, "you declined; nothing was shared"));
         }
     }
-    meeting.confirm().await?;
-    Ok(met)
+    match prepare(&met) {
+        Ok(prepared) => {
+            meeting.confirm().await?;
+            Ok((met, prepared))
+        }
+        Err(failure) => {
+            meeting.decline().await;
+            Err(failure)
+        }
+    }
 }
 
 /// The other side, as we know it after a meeting.

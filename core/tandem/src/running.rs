@@ -2,14 +2,18 @@
 //! follows which changes.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tandem_core::catalog::{CatalogEvent, SharePath};
 use tandem_core::clock::Clock;
 use tandem_core::identity::Fingerprint;
 use tandem_core::mount::{Mount, MountOptions};
-use tandem_core::peer::{Event, EventStream, LoopbackPeers, Peer, PeerConfig, Restored};
+use tandem_core::peer::{
+    DisconnectReason, Event, EventStream, LoopbackPeers, Peer, PeerConfig, Restored, SessionState,
+};
 use tandem_core::session::dialable;
 use tokio::sync::Notify;
 
@@ -136,10 +140,14 @@ impl Running {
 
     /// Mounts the share on the folder `at`, which is made if it is missing.
     pub(crate) async fn mount(&self, at: &Path) -> Result<(), Failure> {
-        std::fs::create_dir_all(at).map_err(|error| {
-            let text = format!("could not make `{}`: {error}", screen::path(at));
-            Failure::new(Exit::Mount, text)
-        })?;
+        // What a killed process has left mounted there can't be looked at; mounting removes it.
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        if at.symlink_metadata().is_err_and(|error| is_missing(&error)) {
+            std::fs::create_dir_all(at).map_err(|error| {
+                let text = format!("could not make `{}`: {error}", screen::path(at));
+                Failure::new(Exit::Mount, text)
+            })?;
+        }
         let mounted = self.peer.mount(at, MountOptions::default()).await;
         let mounted = (at.to_owned(), mounted.or_exit(Exit::Mount)?);
         self.mounts().push(mounted);
@@ -253,6 +261,7 @@ impl Running {
             return std::future::pending().await;
         };
         let (peer, clock) = (&self.peer, Clock::system());
+        let mut is_connected = peer.status().state == SessionState::Connected;
         let mut events = peer.events();
         peer.seek(&remote, &addresses)?;
         let mut again = None;
@@ -274,9 +283,19 @@ impl Running {
             match event {
                 Some(Event::Connected { .. }) => {
                     again = None;
-                    self.connected(peer)?;
+                    if !std::mem::replace(&mut is_connected, true) {
+                        self.connected(peer)?;
+                    }
+                }
+                // Both sides have dialled; a session goes on.
+                Some(Event::Disconnected {
+                    reason: DisconnectReason::Replaced,
+                }) => {}
+                Some(Event::Catalog(change)) if matches!(self.side, Side::Shared { .. }) => {
+                    say_change(&change);
                 }
                 Some(Event::Disconnected { .. }) => {
+                    is_connected = false;
                     tell(&Reported::Disconnected, GONE);
                     again = Some(clock.now() + SEARCH_INTERVAL);
                 }
@@ -329,5 +348,33 @@ impl Running {
             say_always(error);
         }
         self.held.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says what the other side has changed in a share whose files are here: they stay as they are.
+fn say_change(change: &CatalogEvent) {
+    let name = |path: &SharePath| clean(path.as_str());
+    match change {
+        CatalogEvent::Added { path } => say(format_args!("the other side has added `{}`", name(path))),
+        CatalogEvent::Changed { path } => say(format_args!(
+            "the other side has changed `{}` in the share",
+            name(path)
+        )),
+        CatalogEvent::Removed { path } => say(format_args!(
+            "the other side has removed `{}` from the share; your file stays",
+            name(path)
+        )),
+        CatalogEvent::Renamed { from, to } => say(format_args!(
+            "the other side has renamed `{}` to `{}` in the share; your file stays",
+            name(from),
+            name(to)
+        )),
+        CatalogEvent::Conflict { path, copy } => say(format_args!(
+            "`{}` was changed on both sides: the other side's is `{}` in the share",
+            name(path),
+            name(copy)
+        )),
+        // Of a later version of the library.
+        _ => {}
     }
 }

@@ -7,16 +7,18 @@
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use tandem_core::clock::Clock;
 use tandem_core::printable::Printable;
 use tandem_core::transfer::Progress;
 
 use crate::event::{Event, Step};
 use crate::exit::{Exit, Failure, OrExit};
-use crate::limits::BAR_DRAWS_PER_SECOND;
+use crate::limits::{BAR_DRAWS_PER_SECOND, BAR_INTERVAL};
 
 /// What is said when the session has ended.
 pub(crate) const GONE: &str = "the other side is gone; it comes back by itself, unless it was stopped";
@@ -225,8 +227,22 @@ pub(crate) fn bar() -> ProgressBar {
     bar
 }
 
+/// Shows on a terminal how far the pull is, until it has ended.
+pub(crate) async fn with_bar<T>(progress: &Progress, pull: impl Future<Output = T>) -> T {
+    let (bar, clock) = (bar(), Clock::system());
+    let mut pull = pin!(pull);
+    let pulled = loop {
+        tokio::select! {
+            pulled = &mut pull => break pulled,
+            () = clock.sleep_until(clock.now() + BAR_INTERVAL) => show_progress(&bar, progress),
+        }
+    };
+    bar.finish_and_clear();
+    pulled
+}
+
 /// Shows on the bar how far a pull is.
-pub(crate) fn show_progress(bar: &ProgressBar, progress: &Progress) {
+fn show_progress(bar: &ProgressBar, progress: &Progress) {
     show_step(bar, Step::of(progress));
 }
 

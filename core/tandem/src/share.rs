@@ -140,7 +140,7 @@ async fn serve(offer: Offer<'_>, running: &Running, open: &mut Option<Invitation
     if let Some(invitation) = open.take() {
         invitation.close().await;
     }
-    let met = pair::agree(meeting?, Verify::asked(args.verify)).await?;
+    let (met, ()) = pair::agree(meeting?, Verify::asked(args.verify), |_| Ok(())).await?;
     running.keep(&met)?;
     running.connect(&met).await?;
     running.serve(&watch).await

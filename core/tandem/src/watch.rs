@@ -111,6 +111,12 @@ impl Watch {
             Ok(()) => {}
             // It is gone or being written; the next report leads here again.
             Err(ShareError::Source { .. }) => {}
+            Err(ShareError::NameTaken { name, .. }) => say(format_args!(
+                "`{0}` was changed on both sides: yours stays here, the other side's is in the share\n\
+                 hint: to share yours in its place: tandem put --replace `{1}` SHARE:FOLDER",
+                clean(name.as_str()),
+                screen::path(path)
+            )),
             Err(error) => say(format_args!("not shared: {}", clean(&error.to_string()))),
         }
     }

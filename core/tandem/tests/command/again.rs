@@ -127,6 +127,39 @@ async fn what_was_changed_here_while_nobody_ran_stays() {
 }
 
 #[tokio::test]
+async fn what_the_other_side_has_removed_or_renamed_is_not_shared_again_until_it_is_changed() {
+    let homes = Homes::new();
+    let files = [("a.txt", "one"), ("b.txt", "two"), ("c.txt", "three")];
+    let (mut share, code) = homes.alice_shares(&files).await;
+    let mut join = homes.bob_joins(&code, &[]).await;
+    join.says("following").await;
+    Tandem::told(&homes.bob(), &["rm", "photos:a.txt"]).await;
+    Tandem::told(&homes.bob(), &["mv", "photos:b.txt", "z.txt"]).await;
+    share
+        .says("the other side has removed `a.txt` from the share; your file stays")
+        .await;
+    share.says("the other side has renamed `b.txt` to `z.txt`").await;
+    stopped(share).await;
+    stopped(join).await;
+    let (_alice_up, _bob_up) = both_up(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&alice.join("new.txt"), "new");
+    becomes(&bob.join("new.txt"), "new").await;
+    let listed = Tandem::told(&homes.bob(), &["ls", "photos"]).await;
+    let names: Vec<_> = listed
+        .split_whitespace()
+        .filter(|word| word.ends_with(".txt"))
+        .collect();
+    assert_eq!(names, ["c.txt", "new.txt", "z.txt"]);
+    assert_eq!(
+        (read(&alice.join("a.txt")), read(&alice.join("b.txt"))),
+        ("one".into(), "two".into())
+    );
+    write(&alice.join("a.txt"), "edited");
+    becomes(&bob.join("a.txt"), "edited").await;
+}
+
+#[tokio::test]
 async fn a_share_whose_files_are_all_gone_does_not_run_and_nothing_is_removed_elsewhere() {
     let homes = Homes::new();
     shared_before(&homes).await;
@@ -204,5 +237,10 @@ async fn a_share_is_mounted_and_what_is_written_there_arrives() {
     stopped(share).await;
     let (_alice_up, bob_up) = both_up(&homes).await;
     becomes(&mount.join("new.txt"), "later").await;
+    // A killed process leaves its mount; the next one clears it.
+    bob_up.killed().await;
+    let bob_up = up(&homes.bob()).await;
+    becomes(&mount.join("new.txt"), "later").await;
     stopped(bob_up).await;
+    assert_eq!(read(&mount.join("new.txt")), ABSENT);
 }

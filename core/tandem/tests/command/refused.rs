@@ -77,7 +77,7 @@ async fn nothing_that_was_there_is_replaced() {
 #[tokio::test]
 async fn the_other_side_chooses_no_folder_that_is_there_already() {
     let homes = Homes::new();
-    let (_share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    let (share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
     write(&homes.bob().join("photos/mine.txt"), "mine");
     let joined = homes.bob_joins_once(&code).await;
     assert_eq!(joined.code, Some(6), "{}", joined.stderr);
@@ -87,6 +87,12 @@ async fn the_other_side_chooses_no_folder_that_is_there_already() {
         joined.stderr
     );
     assert!(!homes.bob().join("photos/a.txt").exists());
+    // Nothing is begun at the other side either.
+    let share = share.ends().await;
+    assert_eq!(share.code, Some(4), "{}", share.stderr);
+    assert!(share.stderr.contains("declined"), "{}", share.stderr);
+    let up = Tandem::start(&homes.alice(), &["up"]).ends().await;
+    assert!(up.stderr.contains("there is no share yet"), "{}", up.stderr);
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Changes of a shared folder, as the other person sees them.
 
 use crate::home::{Homes, becomes, read, write};
+use crate::process::Tandem;
 
 const ABSENT: &str = "(No such file or directory (os error 2))";
 
@@ -30,6 +31,22 @@ async fn a_file_that_was_changed_here_stays_and_the_other_version_comes_beside_i
     std::fs::remove_file(alice.join("a.txt")).unwrap();
     join.says("yours was changed and stays").await;
     assert_eq!(read(&bob.join("a.txt")), "of bob");
+}
+
+#[tokio::test]
+async fn what_this_person_has_removed_stays_away_until_there_is_a_new_version() {
+    let homes = Homes::new();
+    let (_share, join) = homes.following().await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    std::fs::remove_file(bob.join("a.txt")).unwrap();
+    join.killed().await;
+    let mut up = Tandem::start(&homes.bob(), &["up"]);
+    up.says("`photos` is connected").await;
+    write(&alice.join("in/c.txt"), "three");
+    becomes(&bob.join("in/c.txt"), "three").await;
+    assert_eq!(read(&bob.join("a.txt")), ABSENT);
+    write(&alice.join("a.txt"), "new");
+    becomes(&bob.join("a.txt"), "new").await;
 }
 
 #[tokio::test]
