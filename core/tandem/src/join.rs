@@ -196,7 +196,8 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     refuse_to_replace(peer, &folder, args.dir.as_deref().unwrap_or(dir))?;
     running.keep(met)?;
     let listed = peer.list();
-    match pull(&folder).await {
+    let pulled = running.while_searching(async { Ok(pull(&folder).await) }).await?;
+    match pulled {
         Ok(pulled) => tell_arrived(&pulled, dir),
         // What is missing may come later.
         Err(error @ PullError::Incomplete { .. }) if !args.once => say(error),
@@ -205,7 +206,6 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     if args.once {
         return Ok(());
     }
-    say("following the other side's changes; Ctrl-C ends that");
     let mut brought = running.brought()?;
     // What could not be brought is brought later.
     let is_here = |shown: &&Shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok();
@@ -216,6 +216,7 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     }
     // A process that is killed later has to know what it put there.
     brought.save().or_exit(Exit::LocalDisk)?;
+    say("following the other side's changes; Ctrl-C ends that");
     let mut follower = Follower::new(peer, (&folder, dir), brought);
     running.follow(&mut follower, &mut events).await
 }

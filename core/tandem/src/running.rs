@@ -184,12 +184,24 @@ impl Running {
         }
     }
 
+    /// Does `work`, and looks for the other side again if it gets lost meanwhile.
+    pub(crate) async fn while_searching<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done,
+            failed = self.keep_connected() => failed.map(|never| match never {}),
+        }
+    }
+
     /// Shares changes of this side as they are made.
     pub(crate) async fn serve(&self, watch: &Watch) -> Result<(), Failure> {
-        tokio::select! {
-            failed = self.keep_connected() => failed.map(|never| match never {}),
-            () = watch.follow(&self.peer) => Ok(()),
-        }
+        let watching = async {
+            watch.follow(&self.peer).await;
+            Ok(())
+        };
+        self.while_searching(watching).await
     }
 
     /// Brings changes of the other side as they are reported.
@@ -198,10 +210,11 @@ impl Running {
         follower: &mut Follower<'_>,
         events: &mut EventStream,
     ) -> Result<(), Failure> {
-        tokio::select! {
-            failed = self.keep_connected() => failed.map(|never| match never {}),
-            () = follower.follow(events, &self.changed_here) => Ok(()),
-        }
+        let following = async {
+            follower.follow(events, &self.changed_here).await;
+            Ok(())
+        };
+        self.while_searching(following).await
     }
 
     /// What was brought into the folder of this share.
@@ -243,10 +256,10 @@ impl Running {
         let gone = watch::vanished(peer);
         if gone.len() == before.len() && gone.len() > 1 {
             let text = format!(
-                "all {} files of the share `{}` are gone from this machine\n\
-                 hint: is their disk there? If you removed them, end this share: tandem forget {0}",
+                "all {} files of the share `{name}` are gone from this machine\n\
+                 hint: is their disk there? If you removed them, end this share: tandem forget {name}",
                 before.len(),
-                clean(&self.name)
+                name = clean(&self.name)
             );
             return Err(Failure::new(Exit::LocalDisk, text));
         }

@@ -20,7 +20,7 @@ use crate::place::Place;
 use crate::relay_here::RelayHere;
 use crate::running::Running;
 use crate::screen::{self, say};
-use crate::shares::{Record, Root, Side};
+use crate::shares::{Record, Root, Side, is_name};
 use crate::signals::Signals;
 use crate::watch::{self, Watch};
 
@@ -55,6 +55,13 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     roots
         .iter()
         .try_for_each(|root| home.refuse_to_share(&root.path))?;
+    if let Some(name) = args.name.as_deref().filter(|name| !is_name(name)) {
+        let text = format!(
+            "`{}` can't be the name of a share\nhint: give a plain name, without `/`, `:` and a `.` or `-` at its beginning",
+            screen::clean(name)
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let relay = args.relay.clone().or(home.config()?.relay);
     let code = InvitationCode::generate().or_exit(Exit::LocalDisk)?;
     let (asked, here) = match &relay {

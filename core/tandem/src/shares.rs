@@ -17,7 +17,7 @@ use url::Url;
 use crate::control::Answers;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::{NAMES_TRIED_MAX, SHARE_NAME_LEN_MAX};
-use crate::screen::clean;
+use crate::screen::{clean, say_always};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -105,22 +105,28 @@ impl Shares {
 
     /// All shares that have another side, by name.
     pub(crate) fn all(&self) -> Result<Vec<Share>, Failure> {
+        let mut shares = self.readable()?;
+        shares.retain(|share| share.record.friend.is_some());
+        Ok(shares)
+    }
+
+    /// Each share whose record can be read. One that can't is named, and in nobody's way.
+    fn readable(&self) -> Result<Vec<Share>, Failure> {
         let mut shares = Vec::new();
         for name in self.names()? {
-            shares.extend(self.read(&name)?.filter(|share| share.record.friend.is_some()));
+            match self.read(&name) {
+                Ok(share) => shares.extend(share),
+                Err(failure) => failure.text.iter().for_each(say_always),
+            }
         }
         Ok(shares)
     }
 
     /// As [`Shares::all`], with those that wait for an answer to their code.
     pub(crate) fn present(&self) -> Result<Vec<Share>, Failure> {
-        let mut shares = Vec::new();
-        for name in self.names()? {
-            let is_present = |share: &Share| {
-                share.record.friend.is_some() || matches!(lock(&share.dir), Err(Locked::By(_)))
-            };
-            shares.extend(self.read(&name)?.filter(is_present));
-        }
+        let mut shares = self.readable()?;
+        shares
+            .retain(|share| share.record.friend.is_some() || matches!(lock(&share.dir), Err(Locked::By(_))));
         Ok(shares)
     }
 
@@ -409,9 +415,14 @@ pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
 }
 
 /// Whether a text can be the name of a share: typed before a `:`, and the name of a folder.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let is_one = SharePath::parse(name).is_ok() && !name.contains(['/', '\\', ':']);
-    is_one && !name.starts_with(['.', '-']) && name.len() <= SHARE_NAME_LEN_MAX && clean(name) == name
+    let is_trimmed = name.trim() == name;
+    is_one
+        && is_trimmed
+        && !name.starts_with(['.', '-'])
+        && name.len() <= SHARE_NAME_LEN_MAX
+        && clean(name) == name
 }
 
 /// Whether a text can be what this person calls another one.
@@ -534,11 +545,12 @@ mod tests {
             let dir = root.path().join("photos");
             std::fs::create_dir_all(&dir).unwrap();
             std::fs::write(dir.join(RECORD_FILE), text).unwrap();
-            let error = shares.all().unwrap_err();
+            let error = shares.read("photos").unwrap_err();
             assert!(
                 error.text.unwrap().contains("share.toml` can't be used"),
                 "{text:?}"
             );
+            assert!(shares.all().unwrap().is_empty() && shares.present().unwrap().is_empty());
             let begun = shares.begin(Some("photos"), record()).unwrap();
             assert_eq!(begun.share.name, "photos-2");
             begun.forget().unwrap();
@@ -547,7 +559,9 @@ mod tests {
 
     #[test]
     fn the_name_of_a_share_is_one_plain_name() {
-        for name in ["", ".", "..", ".ssh", "-x", "a/b", "a:b", "a\u{1b}b", "a\\b"] {
+        for name in [
+            "", ".", "..", ".ssh", "-x", "a/b", "a:b", "a\u{1b}b", "a\\b", " a", " ",
+        ] {
             assert!(!is_name(name), "{name:?}");
         }
         assert!(is_name("Fotos 2026"));

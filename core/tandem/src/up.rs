@@ -116,7 +116,7 @@ async fn run_one(share: Running, mut stopped: watch::Receiver<Stop>) -> Result<(
 /// Says why a share does not run.
 fn tell(name: &str, failure: Failure) -> Failure {
     if let Some(text) = &failure.text {
-        say_always(format_args!("`{name}` does not run: {text}"));
+        say_always(format_args!("`{name}` is not started: {text}"));
     }
     failure.exit.into()
 }

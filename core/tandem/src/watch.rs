@@ -19,15 +19,27 @@ use tokio::sync::Notify;
 use crate::event::Event;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::CHANGES_COLLECTED_FOR;
-use crate::screen::{self, clean, say, tell};
+use crate::screen::{self, clean, say, say_always, tell};
 use crate::shares::Root;
 
 /// A running watch. Dropping it ends the watch.
 pub(crate) struct Watch {
     roots: Vec<Root>,
+    folders: Vec<Folder>,
     reported: Arc<Reported>,
     _watcher: RecommendedWatcher,
 }
+
+/// A folder that is watched. The system goes on to report what happens in it after it was moved, by
+/// the paths that it had: then nothing that seems to be gone was removed.
+struct Folder {
+    path: PathBuf,
+    id: Option<Id>,
+    was_absent: AtomicBool,
+}
+
+/// Distinguishes folders, where the system can.
+type Id = (u64, u64);
 
 /// The paths that were reported and not looked at yet.
 #[derive(Debug, Default)]
@@ -66,7 +78,9 @@ impl Watch {
                 ));
             }
         }
+        let folders = roots.iter().filter(|root| root.path.is_dir());
         Ok(Self {
+            folders: folders.map(|root| Folder::at(&root.path)).collect(),
             roots,
             reported,
             _watcher: watcher,
@@ -83,6 +97,8 @@ impl Watch {
             if self.reported.lost.swap(false, Ordering::AcqRel) {
                 paths.extend(vanished(peer));
             }
+            let absent: Vec<_> = self.folders.iter().filter(|folder| folder.is_absent()).collect();
+            paths.retain(|path| !absent.iter().any(|folder| path.starts_with(&folder.path)));
             let (gone, there): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_gone(path));
             // What was renamed has its new name first, so that its content stays known.
             for path in there.iter().chain(&gone) {
@@ -182,6 +198,41 @@ impl Root {
         }
         SharePath::parse(&whole.join("/")).ok().map(Some)
     }
+}
+
+impl Folder {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            id: id_at(path),
+            was_absent: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the folder is not at its path any more. Says so when it has just vanished.
+    fn is_absent(&self) -> bool {
+        let is_absent = id_at(&self.path) != self.id;
+        if is_absent && !self.was_absent.swap(is_absent, Ordering::AcqRel) {
+            say_always(format_args!(
+                "`{}` was moved, or its disk is gone: changes in it are not shared\n\
+                 hint: put it back, and start this share again",
+                screen::path(&self.path)
+            ));
+        }
+        is_absent
+    }
+}
+
+#[cfg(unix)]
+fn id_at(path: &Path) -> Option<Id> {
+    use std::os::unix::fs::MetadataExt as _;
+    let there = path.symlink_metadata().ok()?;
+    Some((there.dev(), there.ino()))
+}
+
+#[cfg(not(unix))]
+fn id_at(path: &Path) -> Option<Id> {
+    path.is_dir().then_some((0, 0))
 }
 
 fn is_gone(path: &Path) -> bool {

@@ -33,6 +33,31 @@ async fn a_file_that_was_changed_here_stays_and_the_other_version_comes_beside_i
     assert_eq!(read(&bob.join("a.txt")), "of bob");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_shared_folder_that_is_moved_away_removes_nothing_at_the_other_side() {
+    let homes = Homes::new();
+    let (mut share, join) = homes.following().await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    let moved = homes.alice().join("moved");
+    std::fs::rename(&alice, &moved).unwrap();
+    write(&moved.join("a.txt"), "edited elsewhere");
+    write(&moved.join("in/b.txt"), "edited elsewhere");
+    share.says("was moved, or its disk is gone").await;
+    // Another folder in its place is not the shared one.
+    std::fs::create_dir(&alice).unwrap();
+    write(&moved.join("a.txt"), "edited again");
+    std::fs::remove_dir(&alice).unwrap();
+    std::fs::rename(&moved, &alice).unwrap();
+    share.killed().await;
+    let _up = Tandem::start(&homes.alice(), &["up"]);
+    becomes(&bob.join("a.txt"), "edited again").await;
+    becomes(&bob.join("in/b.txt"), "edited elsewhere").await;
+    join.interrupt();
+    let said = join.ends().await.stderr;
+    assert!(!said.contains("removed"), "{said}");
+}
+
 #[tokio::test]
 async fn what_this_person_has_removed_stays_away_until_there_is_a_new_version() {
     let homes = Homes::new();
