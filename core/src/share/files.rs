@@ -101,26 +101,22 @@ impl Files {
         on_taken: OnTaken,
     ) -> Result<Vec<EntryId>, ShareError> {
         let present = self.catalog.lookup(path);
-        if let Some(present) = &present {
+        let is_known = present.as_ref().is_some_and(|present| {
             let known = [
                 Some(source.content),
                 self.own.content_as(&source.path, present.id),
             ];
-            let is_known = present
-                .file()
-                .is_some_and(|file| known.contains(&Some(file.content)));
-            if !is_known && on_taken == OnTaken::Leave && self.was_shared(path, &source) {
-                return Ok(Vec::new());
-            }
-            if !is_known && on_taken != OnTaken::Replace {
-                return Err(ShareError::NameTaken {
-                    name: path.clone(),
-                    path: source.path.clone(),
-                });
-            }
-        }
-        if present.is_none() && on_taken == OnTaken::Leave && self.was_shared(path, &source) {
+            let file = present.file();
+            file.is_some_and(|file| known.contains(&Some(file.content)))
+        });
+        if on_taken == OnTaken::Leave && !is_known && self.was_shared(path, &source) {
             return Ok(Vec::new());
+        }
+        if on_taken != OnTaken::Replace && !is_known && present.is_some() {
+            return Err(ShareError::NameTaken {
+                name: path.clone(),
+                path: source.path.clone(),
+            });
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         self.settle(&change);
