@@ -164,7 +164,7 @@ fn not_met(error: PairingError, asked: &Url) -> Failure {
     let failure = Failure::from(error);
     match failure.text {
         Some(text) if is_asked_in_vain => {
-            let hint = "hint: does `tandem share` still run there, and is what follows the `@` typed right?";
+            let hint = "hint: a code ends with `tandem share`: does it still run there, and is what follows the `@` right?";
             let asked = screen::clean(asked.as_str());
             let text = format!("nobody answers for this code at `{asked}`\n{hint}\n{text}");
             Failure::new(failure.exit, text)
@@ -184,6 +184,8 @@ fn side(args: &Args, met: &Met) -> Result<Side, Failure> {
     }
     let folder = folder_for(args.dir.as_deref(), met)?;
     let folder = place_of(args.dir.as_deref(), &folder)?;
+    // Before the other side counts on it.
+    tempfile::tempfile_in(&folder).map_err(|error| not_made(&folder, &error))?;
     Ok(Side::Joined { folder })
 }
 
@@ -297,7 +299,7 @@ fn is_own(_there: &std::fs::Metadata) -> bool {
 
 fn not_made(dir: &Path, error: &std::io::Error) -> Failure {
     let text = format!(
-        "could not make `{}`: {error}\nhint: ask for a new code, and name another folder: tandem join DIR",
+        "could not write to `{}`: {error}\nhint: ask for a new code, and name another folder: tandem join DIR",
         screen::path(dir)
     );
     Failure::new(Exit::LocalDisk, text)

@@ -148,6 +148,13 @@ impl Running {
                 Failure::new(Exit::Mount, text)
             })?;
         }
+        if std::fs::read_dir(at).is_ok_and(|mut entries| entries.next().is_some()) {
+            let text = format!(
+                "`{}` is not empty, and a mount would hide what is in it\nhint: name an empty folder",
+                screen::path(at)
+            );
+            return Err(Failure::new(Exit::Mount, text));
+        }
         let mounted = self.peer.mount(at, MountOptions::default()).await;
         let mounted = (at.to_owned(), mounted.or_exit(Exit::Mount)?);
         self.mounts().push(mounted);

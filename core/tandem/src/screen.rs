@@ -253,10 +253,15 @@ pub(crate) fn show_step(bar: &ProgressBar, step: Step) {
     bar.set_message(format!("{} of {} files", step.files, step.files_total));
 }
 
-/// A text as a QR code of half blocks, two rows of the code in one line.
+/// A text as a QR code of half blocks, two rows of the code in one line. `None` if the terminal is
+/// too narrow for it.
 pub(crate) fn qr(text: &str) -> Option<String> {
     let code = qrcode::QrCode::new(text).ok()?;
     let drawn = code.render::<qrcode::render::unicode::Dense1x2>().build();
+    let width = drawn.lines().map(|line| line.chars().count()).max()?;
+    if terminal_width().is_some_and(|columns| width > columns) {
+        return None;
+    }
     if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return Some(drawn);
     }
@@ -265,6 +270,17 @@ pub(crate) fn qr(text: &str) -> Option<String> {
         .lines()
         .map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m\n"));
     Some(lines.collect())
+}
+
+/// How many columns the terminal has, if standard error is one.
+fn terminal_width() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 #[cfg(test)]

@@ -192,12 +192,13 @@ fn name_of(path: &Path) -> Option<String> {
 fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failure> {
     let text = format!("{code}@{place}");
     let code = &text;
-    screen::answer(&Event::Code { code, minutes }, code)?;
+    // Before the text, which must not be pushed off the screen.
     if std::io::stderr().is_terminal()
         && let Some(qr) = screen::qr(&text)
     {
         say(qr);
     }
+    screen::answer(&Event::Code { code, minutes }, code)?;
     say(format_args!(
         "the other person types `tandem join` and then the code above;\nit is good for one person, for {}",
         screen::count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute")

@@ -20,6 +20,8 @@ async fn a_running_share_is_shown_on_a_folder_until_it_stops() {
     );
     let refused = Tandem::refused(&bob, 7, &["mount", "photos", "photos/a.txt"]).await;
     assert!(refused.contains("photos/a.txt"), "{refused}");
+    let refused = Tandem::refused(&bob, 7, &["mount", "photos", "photos"]).await;
+    assert!(refused.contains("is not empty"), "{refused}");
     Tandem::told(&bob, &["stop"]).await;
     assert_eq!(join.ends().await.code, Some(0));
     assert_eq!(std::fs::read_dir(bob.join("shown")).unwrap().count(), 0);
