@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::brought::{Brought, What};
 use crate::event::Event as Reported;
-use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
+use crate::limits::{BRING_RETRY_INTERVAL, EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
 use crate::screen::{self, clean, say, tell};
 
 /// Brings changes of the other side into a folder.
@@ -61,12 +61,15 @@ impl<'a> Follower<'a> {
     pub(crate) async fn follow(&mut self, events: &mut EventStream, changed_here: &Notify) {
         let clock = Clock::system();
         loop {
+            let is_due = !self.due.paths.is_empty();
+            let retry_at = clock.now() + BRING_RETRY_INTERVAL;
             tokio::select! {
                 event = events.next() => match event {
                     Some(event) => self.due.note(event),
                     None => return,
                 },
                 () = changed_here.notified() => self.due.everywhere = true,
+                () = clock.sleep_until(retry_at), if is_due => {}
             }
             let until = clock.now() + EVENTS_COLLECTED_FOR;
             loop {

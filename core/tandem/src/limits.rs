@@ -25,6 +25,9 @@ pub(crate) const CHANGES_COLLECTED_FOR: Duration = Duration::from_millis(100);
 pub(crate) const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a side waits before it tries again; both are about to be ready.
 pub(crate) const FIRST_CONNECT_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a file that could not be brought waits for the next try: a disk that was full may have
+/// room again. Each try says why it failed.
+pub(crate) const BRING_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long events of the other side's changes are collected, so that what changes together is
 /// compared once. Much shorter than a person notices.
 pub(crate) const EVENTS_COLLECTED_FOR: Duration = Duration::from_millis(20);

@@ -155,12 +155,29 @@ impl Running {
             );
             return Err(Failure::new(Exit::Mount, text));
         }
+        self.refuse_shared(at)?;
         let mounted = self.peer.mount(at, MountOptions::default()).await;
         let mounted = (at.to_owned(), mounted.or_exit(Exit::Mount)?);
         self.mounts().push(mounted);
         let line = format!("`{}` is mounted on `{}`", clean(&self.name), screen::path(at));
         tell_of(&self.name, &Reported::Mounted { at }, line);
         Ok(())
+    }
+
+    /// A mount in a folder that is shared would be shared again, within itself.
+    fn refuse_shared(&self, at: &Path) -> Result<(), Failure> {
+        let Side::Shared { paths } = &self.side else {
+            return Ok(());
+        };
+        let whole = at.canonicalize().unwrap_or_else(|_| at.to_owned());
+        if !paths.iter().any(|root| whole.starts_with(&root.path)) {
+            return Ok(());
+        }
+        let text = format!(
+            "`{}` is in a folder that this share shares\nhint: name a folder elsewhere",
+            screen::path(at)
+        );
+        Err(Failure::new(Exit::Mount, text))
     }
 
     /// Where this process shows the share.

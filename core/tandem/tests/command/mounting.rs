@@ -22,6 +22,12 @@ async fn a_running_share_is_shown_on_a_folder_until_it_stops() {
     assert!(refused.contains("photos/a.txt"), "{refused}");
     let refused = Tandem::refused(&bob, 7, &["mount", "photos", "photos"]).await;
     assert!(refused.contains("is not empty"), "{refused}");
+    std::fs::create_dir(homes.alice().join("photos/within")).unwrap();
+    let refused = Tandem::refused(&homes.alice(), 7, &["mount", "photos", "photos/within"]).await;
+    assert!(
+        refused.contains("is in a folder that this share shares"),
+        "{refused}"
+    );
     Tandem::told(&bob, &["stop"]).await;
     assert_eq!(join.ends().await.code, Some(0));
     assert_eq!(std::fs::read_dir(bob.join("shown")).unwrap().count(), 0);
