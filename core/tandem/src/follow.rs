@@ -60,22 +60,28 @@ impl<'a> Follower<'a> {
     /// Follows until the peer is closed. `changed_here` is notified of what this side has changed.
     pub(crate) async fn follow(&mut self, events: &mut EventStream, changed_here: &Notify) {
         let clock = Clock::system();
+        let mut retry_at = clock.now();
         loop {
             let is_due = !self.due.paths.is_empty();
-            let retry_at = clock.now() + BRING_RETRY_INTERVAL;
-            tokio::select! {
+            let is_time = tokio::select! {
                 event = events.next() => match event {
                     Some(event) => self.due.note(event),
                     None => return,
                 },
-                () = changed_here.notified() => self.due.everywhere = true,
-                () = clock.sleep_until(retry_at), if is_due => {}
+                () = changed_here.notified() => {
+                    self.due.everywhere = true;
+                    true
+                }
+                () = clock.sleep_until(retry_at), if is_due => true,
+            };
+            if !is_time {
+                continue;
             }
             let until = clock.now() + EVENTS_COLLECTED_FOR;
             loop {
                 tokio::select! {
                     event = events.next() => match event {
-                        Some(event) => self.due.note(event),
+                        Some(event) => drop(self.due.note(event)),
                         None => return,
                     },
                     () = clock.sleep_until(until) => break,
@@ -84,6 +90,7 @@ impl<'a> Follower<'a> {
             if let Err(error) = self.settle().await {
                 say(format_args!("could not keep what was brought: {error}"));
             }
+            retry_at = clock.now() + BRING_RETRY_INTERVAL;
         }
     }
 
@@ -255,12 +262,14 @@ fn tell_left_out(path: &SharePath, reason: &str) {
 }
 
 impl Due {
-    fn note(&mut self, event: Event) {
+    /// Whether the event says where to look.
+    fn note(&mut self, event: Event) -> bool {
         match event {
             Event::Catalog(change) => self.note_change(change),
             Event::Missed { .. } | Event::Connected { .. } => self.everywhere = true,
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     fn note_change(&mut self, change: CatalogEvent) {
