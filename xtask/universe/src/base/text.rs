@@ -86,6 +86,12 @@ pub(crate) fn positive<N: FromStr>(text: &str) -> Result<N, String> {
     number.map_err(|_| format!("`{text}` is not a whole number from 1, or it is too large"))
 }
 
+/// The value of an option that is a number from 0.
+pub(crate) fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("`{text}` is not a whole number, or it is too large"))
+}
+
 /// This text as a word for a shell, quoted where needed. `None` if it cannot be shown unchanged and
 /// therefore cannot be typed.
 pub(crate) fn word_of_shell(text: &str) -> Option<String> {
@@ -119,6 +125,13 @@ mod tests {
                 "{why}"
             );
         }
+    }
+
+    #[test]
+    fn a_number_of_retries_may_be_zero() {
+        assert_eq!(whole::<u32>("0"), Ok(0));
+        let why = whole::<u32>("x").unwrap_err();
+        assert_eq!(why, "`x` is not a whole number, or it is too large");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::clock::parse_duration;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-use crate::base::text::{counted, positive};
+use crate::base::text::{counted, positive, whole};
 
 /// Run tests more than once
 #[derive(Debug, Clone, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct RepeatArgs {
     #[arg(long)]
     until_fail: bool,
     /// Retry a test that failed or timed out, up to N times
-    #[arg(long, value_name = "N", default_value_t, env = "XTASK_TEST_RETRIES")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, default_value_t, env = "XTASK_TEST_RETRIES")]
     retries: u32,
     /// Wait this long before each retry
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
