@@ -253,11 +253,7 @@ impl Running {
         let put = self.held().share.record.put.clone();
         for root in put {
             let Some(name) = &root.name else { continue };
-            let shared = if root.path.is_dir() {
-                self.peer.add_resolved(&root.path, Some(name)).await.map(drop)
-            } else {
-                self.peer.add_as(&root.path, name).await
-            };
+            let shared = self.peer.add_resolved(&root.path, Some(name)).await;
             if let Err(error) = shared {
                 say(format_args!("not shared: {}", clean(&error.to_string())));
             }

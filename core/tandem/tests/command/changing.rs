@@ -1,6 +1,6 @@
 //! `tandem put`, `mv` and `rm`.
 
-use crate::home::{Homes, answers, becomes, read, write};
+use crate::home::{Homes, answers, answers_without, becomes, read, write};
 use crate::process::Tandem;
 
 #[tokio::test]
@@ -174,6 +174,8 @@ async fn what_was_put_and_is_removed_by_the_other_side_is_not_shared_again() {
     Tandem::told(&alice, &["rm", "photos:d.txt"]).await;
     Tandem::told(&alice, &["mv", "photos:docs", "papers"]).await;
     answers(&bob, &["ls", "photos"], "papers/").await;
+    // It is kept a moment after it is seen.
+    answers_without(&bob, &["status"], "d.txt").await;
     join.killed().await;
     let mut up = Tandem::start(&bob, &["up"]);
     up.says("is connected").await;

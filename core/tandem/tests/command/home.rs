@@ -91,6 +91,19 @@ pub(crate) async fn becomes(path: &Path, text: &str) {
     .await;
 }
 
+/// Waits until `tandem` with these arguments answers something without `text` in it.
+#[cfg(unix)]
+pub(crate) async fn answers_without(home: &Path, args: &[&str], text: &str) -> String {
+    poll_for(Location::caller(), "an answer without a text", async || {
+        let ended = Tandem::asked(home, args).await;
+        if ended.code == Some(0) && !ended.stdout.contains(text) {
+            return Look::Ready(ended.stdout);
+        }
+        Look::NotYet(ended.stdout + &ended.stderr)
+    })
+    .await
+}
+
 /// Waits until `tandem` with these arguments answers something with `text` in it.
 #[cfg(unix)]
 pub(crate) async fn answers(home: &Path, args: &[&str], text: &str) -> String {
