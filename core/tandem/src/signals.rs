@@ -10,6 +10,9 @@ use crate::screen::say;
 /// The signals that end the command.
 #[derive(Debug)]
 pub(crate) struct Signals {
+    /// Listens all the time: a signal that comes between two pieces of work is not lost.
+    #[cfg(unix)]
+    interrupt: signal::unix::Signal,
     #[cfg(unix)]
     terminate: signal::unix::Signal,
 }
@@ -33,6 +36,9 @@ impl<T> Ended<Result<T, Failure>> {
 impl Signals {
     pub(crate) fn listen() -> Result<Self, Failure> {
         Ok(Self {
+            #[cfg(unix)]
+            interrupt: signal::unix::signal(signal::unix::SignalKind::interrupt())
+                .or_exit(Exit::LocalDisk)?,
             #[cfg(unix)]
             terminate: signal::unix::signal(signal::unix::SignalKind::terminate())
                 .or_exit(Exit::LocalDisk)?,
@@ -59,7 +65,7 @@ impl Signals {
     #[cfg(unix)]
     async fn next(&mut self) -> Exit {
         tokio::select! {
-            _ = signal::ctrl_c() => Exit::Interrupted,
+            _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
         }
     }
