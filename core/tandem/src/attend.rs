@@ -2,7 +2,6 @@
 //! and one of them may stop it.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tandem_core::catalog::CatalogEvent;
@@ -135,7 +134,7 @@ impl Attendant<'_> {
             }
             Request::Move { from, to } => edit::rename(running, from, to)?,
             Request::Remove { path } => edit::remove(running, path)?,
-            Request::Mount { at } => self.mount(at).await?,
+            Request::Mount { at } => running.mount(at).await?,
             Request::Name { name } => self.name_peer(name)?,
             Request::Stop => {}
         }
@@ -157,10 +156,6 @@ impl Attendant<'_> {
             }),
             ..report
         }
-    }
-
-    async fn mount(&self, at: &Path) -> Result<(), Failure> {
-        self.running.mount(at).await
     }
 
     fn name_peer(&self, name: &str) -> Result<(), Failure> {

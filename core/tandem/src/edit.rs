@@ -64,7 +64,8 @@ async fn put_folder(
     (from, name): (&Path, &SharePath),
     answers: &mut Answers,
 ) -> Result<Amount, Failure> {
-    let added = running.peer.add_resolved(from, Some(name)).await?;
+    // Asked for by name: what the other side has removed from it is shared again.
+    let added = running.peer.add_tree(from, Some(name)).await?;
     for skipped in added.skipped {
         let reason = skipped.reason.map(|reason| reason.to_string());
         let answer = Answer::LeftOut {

@@ -185,6 +185,21 @@ async fn what_was_put_and_is_removed_by_the_other_side_is_not_shared_again() {
 }
 
 #[tokio::test]
+async fn what_the_other_side_has_removed_from_a_folder_is_shared_again_by_putting_it_again() {
+    let homes = Homes::new();
+    let (_share, _join) = homes.following().await;
+    let (alice, bob) = (homes.alice(), homes.bob());
+    write(&bob.join("docs/c.txt"), "three");
+    write(&bob.join("docs/d.txt"), "four");
+    Tandem::told(&bob, &["put", "docs", "photos"]).await;
+    answers(&alice, &["ls", "photos:docs"], "docs/d.txt").await;
+    Tandem::told(&alice, &["rm", "photos:docs/c.txt"]).await;
+    answers_without(&bob, &["ls", "photos:docs"], "docs/c.txt").await;
+    Tandem::told(&bob, &["put", "docs", "photos"]).await;
+    answers(&alice, &["ls", "photos:docs"], "docs/c.txt").await;
+}
+
+#[tokio::test]
 async fn an_edit_of_what_was_put_is_shared_by_putting_it_again() {
     let homes = Homes::new();
     let (_share, _join) = homes.following().await;
